@@ -1,0 +1,155 @@
+"""The collections: what is stored of an item and of a task, and the indexes that their queries need."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from beanie import Document
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from core.clock import utc_now
+from core.events import Cursor, StateChanged
+from core.ids import new_id
+from core.states import Priority, TaskStatus
+
+FINISHED_TASK_TTL_S = 30 * 24 * 3600
+
+
+class Item(Document):
+    """A thing in the catalogue. `metadata` is free: names to JSON values."""
+
+    id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    name: str
+    description: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime = Field(default_factory=utc_now)
+    updated_at: datetime = Field(default_factory=utc_now)
+
+    class Settings:
+        name = "items"
+        indexes: ClassVar = [
+            IndexModel([("name", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("updated_at", DESCENDING), ("_id", DESCENDING)]),
+        ]
+
+
+class TaskFailure(BaseModel):
+    """Why a task did not succeed: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class TaskProgress(BaseModel):
+    """How far the latest attempt is, as of event `n` of its epoch."""
+
+    current: int = 0
+    total: int | None = None
+    message: str | None = None
+
+
+class TimelineEntry(BaseModel):
+    """One change of status with the id of its event: enough to rebuild the event when Redis lost it."""
+
+    epoch: int
+    n: int
+    at: datetime
+    attempt: int
+    status: TaskStatus
+    by: str = ""
+    reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """The event's id."""
+        return Cursor(self.epoch, self.n)
+
+    def event(self) -> StateChanged:
+        """Return the event that this change published."""
+        return StateChanged(
+            at=self.at,
+            attempt=self.attempt,
+            status=self.status,
+            by=self.by,
+            reason=self.reason,
+            error_code=self.error_code,
+            error_message=self.error_message,
+        )
+
+
+class Lease(BaseModel):
+    """Who runs the attempt, and until when it is taken for alive without another beat."""
+
+    worker: str
+    until: datetime
+
+
+class Task(Document):
+    """One task from its submit to its end. `epoch` and `n` are the id of the latest event told of in this document."""
+
+    id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    kind: str
+    owner: str = "local"
+    status: TaskStatus
+    priority: Priority = Priority.NORMAL
+    input: dict[str, Any]
+    result: dict[str, Any] | None = None
+    error: TaskFailure | None = None
+    progress: TaskProgress = Field(default_factory=TaskProgress)
+    progress_at: datetime | None = None
+
+    epoch: int = 1
+    n: int = 1
+    attempt: int = 0
+    failures: int = 0
+    crashes: int = 0
+    max_attempts: int
+    timeout_s: float
+    claim: str | None = None
+    lease: Lease | None = None
+    worker_seen_at: datetime | None = None
+    checkpoint: Any = None
+
+    created_at: datetime = Field(default_factory=utc_now)
+    published_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    run_at: datetime | None = None
+    deadline: datetime | None = None
+    expire_at: datetime | None = None
+
+    idempotency_key: str | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_reason: str | None = None
+    retry_of: UUID | None = None
+    batch_id: UUID | None = None
+    trace: str | None = None
+    timeline: list[TimelineEntry] = Field(default_factory=list)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The id of the latest event that this document tells of."""
+        return Cursor(self.epoch, self.n)
+
+    class Settings:
+        name = "tasks"
+        indexes: ClassVar = [
+            IndexModel(
+                [("owner", ASCENDING), ("idempotency_key", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"idempotency_key": {"$type": "string"}},
+            ),
+            IndexModel([("status", ASCENDING), ("priority", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("kind", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("owner", ASCENDING), ("_id", DESCENDING)]),
+            IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
+            IndexModel([("claim", ASCENDING)], sparse=True),
+            IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+        ]
+
+
+DOCUMENTS = (Item, Task)

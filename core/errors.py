@@ -1,0 +1,89 @@
+"""The errors that a client may see.
+
+HeadwayError
+├── BadUserInput        BAD_USER_INPUT      a value is not what the field takes
+├── NotFound            NOT_FOUND           no such task, item, kind or batch
+├── Conflict            CONFLICT            the thing exists already, or has changed meanwhile
+└── Unavailable         UNAVAILABLE         a service that this operation needs does not answer
+
+Everything else is a bug or an outage: it is masked at the edge and logged under its correlation id.
+"""
+
+from typing import ClassVar
+
+SHOWN_CHARS = 80
+
+
+def shown(value: object) -> str:
+    """Return `value` as an error message may quote it: its repr, cut to 80 characters."""
+    text = repr(value[: SHOWN_CHARS + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+
+
+class HeadwayError(Exception):
+    """An error with a public code and a message that holds no secret."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """What goes to the client beside the message: always `code`."""
+        return {"code": self.code}
+
+
+class BadUserInput(HeadwayError):
+    """`field` (a dotted path) holds something other than `expected`."""
+
+    code = "BAD_USER_INPUT"
+
+    def __init__(self, field: str, expected: str, *, got: object = None) -> None:
+        came = "" if got is None else f", got {shown(got)}"
+        super().__init__(f"{field}: expected {expected}{came}")
+        self.field = field
+        self.expected = expected
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "field": self.field, "expected": self.expected}
+
+
+class NotFound(HeadwayError):
+    """There is no `noun` with this id, or it belongs to someone else."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, noun: str, ident: object) -> None:
+        super().__init__(f"There is no {noun} {shown(str(ident))}")
+        self.noun = noun
+
+
+class Conflict(HeadwayError):
+    """The write collides with what is stored; `field` says where."""
+
+    code = "CONFLICT"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "field": self.field}
+
+
+class Unavailable(HeadwayError):
+    """`service` (MongoDB, Redis, RabbitMQ) does not answer; nothing was done."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"{service} does not answer right now; nothing was changed, try again")
+        self.service = service
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "service": self.service}
+
+
+class StartupError(Exception):
+    """The process can't start; the message is one line that an operator can act on."""

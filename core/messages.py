@@ -1,0 +1,78 @@
+"""What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and the trace it belongs to."""
+
+from uuid import UUID
+
+import msgspec
+
+from core.states import Priority
+
+PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+
+
+class TaskMessage(msgspec.Struct, frozen=True):
+    """An invitation to run one task. It may come twice; the compare-and-set on the document decides."""
+
+    task_id: UUID
+    epoch: int
+    trace: str | None = None
+    version: int = 1
+
+    @property
+    def ticket(self) -> str:
+        """The id of arq's job: another one for every epoch, so no leftover key can block or erase a later run."""
+        return f"{self.task_id}:{self.epoch}"
+
+
+class UnreadableMessage(ValueError):
+    """A broker message that no version of this program can read; the message says why."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TaskMessage)
+
+
+def encode_message(message: TaskMessage) -> bytes:
+    """Return the message as JSON."""
+    return _encoder.encode(message)
+
+
+def decode_message(body: bytes) -> TaskMessage:
+    """Return the message in a body. Raises UnreadableMessage if it is not one of version 1."""
+    try:
+        message = _decoder.decode(body)
+    except msgspec.MsgspecError as exc:
+        raise UnreadableMessage(f"expected a task message as JSON: {exc}") from exc
+    if message.version != 1:
+        raise UnreadableMessage(f"expected version 1, got {message.version}")
+    return message
+
+
+def parse_ticket(ticket: str) -> TaskMessage:
+    """Return the task and epoch that a ticket names. Raises UnreadableMessage if it names none."""
+    task_id, colon, epoch = ticket.partition(":")
+    try:
+        if colon and epoch.isdecimal():
+            return TaskMessage(UUID(task_id), int(epoch))
+    except ValueError as exc:
+        raise UnreadableMessage(f"expected '<task id>:<epoch>', got {ticket[:80]!r}") from exc
+    raise UnreadableMessage(f"expected '<task id>:<epoch>', got {ticket[:80]!r}")
+
+
+def queue_name(namespace: str, priority: Priority) -> str:
+    """Return the durable quorum queue of a priority."""
+    return f"{namespace}.tasks.{priority.lower()}"
+
+
+def dead_letter_queue_name(namespace: str) -> str:
+    """Return the queue that keeps unreadable messages with their reason."""
+    return f"{namespace}.dead"
+
+
+def arq_queue_name(namespace: str) -> str:
+    """Return arq's sorted set, the short run queue between bridge and workers."""
+    return f"arq:queue:{namespace}"
+
+
+def bridge_wake_channel(namespace: str) -> str:
+    """Return the Redis channel on which a gateway tells a bridge without a broker that a task was inserted."""
+    return f"{namespace}:wake:bridge"

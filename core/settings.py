@@ -1,0 +1,37 @@
+"""Every setting of every process, read from the environment once at its start."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Broker = Literal["rabbitmq", "direct"]
+
+
+class Settings(BaseSettings):
+    """The addresses come from MONGO_URL, REDIS_URL and AMQP_URL; everything else from HEADWAY_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, populate_by_name=True, extra="ignore")
+
+    mongo_url: str = Field("mongodb://127.0.0.1:27017", validation_alias="MONGO_URL")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias="REDIS_URL")
+    amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", validation_alias="AMQP_URL")
+    mongo_database: str = "headway"
+    mongo_pool_min: int = Field(10, ge=0)
+    mongo_pool_max: int = Field(100, ge=1)
+    namespace: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = "headway"
+    broker: Broker = "rabbitmq"
+    startup_wait_s: float = Field(30.0, ge=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    ui_dist: str = "ui/dist"
+    submit_confirm_wait_s: float = Field(0.5, ge=0)
+
+    worker_slots: int = Field(4, ge=1, le=1000)
+    worker_processes: int = Field(4, ge=1, le=64)
+    drain_s: float = Field(20.0, ge=0)
+    bridge_window: int = Field(64, ge=1)
+    process_data_rounds: int = Field(2_000, ge=1)

@@ -1,0 +1,273 @@
+"""The state machine: each change of a task's status as one compare-and-set that also stores its event.
+
+Every function returns a Transition: `filter` and `update` for MongoDB, and the id of the event that the same write puts
+on the timeline. A filter that matches nothing means that someone else was first; the loser does nothing. Updates are
+aggregation pipelines, because the entry needs the attempt that the document has at that moment.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pymongo import UpdateOne
+
+from core.clock import utc_now
+from core.documents import FINISHED_TASK_TTL_S, Lease, TaskFailure
+from core.events import Cursor
+from core.states import CLAIMABLE, HELD, TERMINAL, UNCLAIMED, TaskStatus
+
+TIMELINE_LENGTH = 500
+"""Entries a timeline keeps; the oldest go first."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One compare-and-set. `cursor` is its event's id, known before the write."""
+
+    task_id: UUID
+    cursor: Cursor
+    filter: dict[str, Any]
+    update: list[dict[str, Any]]
+
+    def operation(self) -> UpdateOne:
+        """Return it as an operation of a bulk write."""
+        return UpdateOne(self.filter, self.update)
+
+
+def _change(
+    task_id: UUID,
+    *,
+    expect_epoch: int,
+    expect: frozenset[TaskStatus],
+    cursor: Cursor,
+    status: TaskStatus,
+    by: str,
+    reason: str | None = None,
+    error: TaskFailure | None = None,
+    fields: dict[str, Any] | None = None,
+    attempts: int = 0,
+) -> Transition:
+    now = utc_now()
+    entry = {
+        "epoch": cursor.epoch,
+        "n": cursor.n,
+        "at": now,
+        "status": status.value,
+        "by": by,
+        "reason": reason,
+        "error_code": error and error.code,
+        "error_message": error and error.message,
+    }
+    changes = {"status": status.value, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
+    if status in TERMINAL:
+        changes |= {
+            "finished_at": now,
+            "expire_at": now + timedelta(seconds=FINISHED_TASK_TTL_S),
+            "lease": None,
+            "claim": None,
+            "error": error and error.model_dump(),
+        }
+    attempt = {"$add": ["$attempt", attempts]}
+    update = {key: {"$literal": value} for key, value in changes.items()} | {
+        "attempt": attempt,
+        "timeline": {
+            "$slice": [
+                {
+                    "$concatArrays": [
+                        "$timeline",
+                        [{"$mergeObjects": [{"$literal": entry}, {"attempt": attempt}]}],
+                    ]
+                },
+                -TIMELINE_LENGTH,
+            ]
+        },
+    }
+    filter_ = {"_id": task_id, "epoch": expect_epoch, "status": {"$in": sorted(expect)}}
+    return Transition(task_id, cursor, filter_, [{"$set": update}])
+
+
+def queued(task_id: UUID, epoch: int, *, by: str) -> Transition:
+    """PENDING → QUEUED by the bridge, under the ticket's epoch and the fixed number 2, so that a repeat is harmless."""
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=frozenset({TaskStatus.PENDING}),
+        cursor=Cursor(epoch, 2),
+        status=TaskStatus.QUEUED,
+        by=by,
+    )
+
+
+def claimed(task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: datetime) -> Transition:
+    """PENDING or QUEUED → RUNNING: the worker that wins holds `epoch + 1` from here on.
+
+    `token` is fresh for each batch, so that one find tells which of a batch's claims were won.
+    """
+    now = utc_now()
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=CLAIMABLE,
+        cursor=Cursor(epoch + 1, 1),
+        status=TaskStatus.RUNNING,
+        by=worker,
+        attempts=1,
+        fields={
+            "claim": token,
+            "lease": Lease(worker=worker, until=lease_until).model_dump(),
+            "worker_seen_at": now,
+            "started_at": now,
+            "progress": {"current": 0, "total": None, "message": None},
+            "progress_at": None,
+        },
+    )
+
+
+def succeeded(task_id: UUID, cursor: Cursor, *, by: str, result: dict[str, Any]) -> Transition:
+    """RUNNING or CANCELLING → SUCCEEDED by the holder of the cursor's epoch (a cancel may come too late)."""
+    return _change(
+        task_id,
+        expect_epoch=cursor.epoch,
+        expect=HELD,
+        cursor=cursor,
+        status=TaskStatus.SUCCEEDED,
+        by=by,
+        fields={"result": result},
+    )
+
+
+def failed(task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int) -> Transition:
+    """RUNNING or CANCELLING → FAILED by the holder; `failures` is the new count."""
+    return _change(
+        task_id,
+        expect_epoch=cursor.epoch,
+        expect=HELD,
+        cursor=cursor,
+        status=TaskStatus.FAILED,
+        by=by,
+        error=error,
+        fields={"failures": failures},
+    )
+
+
+def retrying(
+    task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int, run_at: datetime
+) -> Transition:
+    """RUNNING → RETRYING by the holder after a transient error; it is due at `run_at`."""
+    return _change(
+        task_id,
+        expect_epoch=cursor.epoch,
+        expect=frozenset({TaskStatus.RUNNING}),
+        cursor=cursor,
+        status=TaskStatus.RETRYING,
+        by=by,
+        error=error,
+        fields={"failures": failures, "run_at": run_at, "lease": None, "claim": None},
+    )
+
+
+def requeued(task_id: UUID, epoch: int, *, by: str, reason: str, crashes: int | None = None) -> Transition:
+    """RUNNING or RETRYING → QUEUED under `epoch + 1`: a retry is due, a dead worker's task is taken over, or a
+    draining worker hands back. `crashes` is the new count where a worker died."""
+    fields: dict[str, Any] = {"lease": None, "claim": None, "run_at": None}
+    if crashes is not None:
+        fields["crashes"] = crashes
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=frozenset({TaskStatus.RUNNING, TaskStatus.RETRYING}),
+        cursor=Cursor(epoch + 1, 1),
+        status=TaskStatus.QUEUED,
+        by=by,
+        reason=reason,
+        fields=fields,
+    )
+
+
+def due(task_id: UUID, epoch: int, *, by: str) -> Transition:
+    """SCHEDULED → PENDING under `epoch + 1`: its time has come, it is owed to the broker."""
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=frozenset({TaskStatus.SCHEDULED}),
+        cursor=Cursor(epoch + 1, 1),
+        status=TaskStatus.PENDING,
+        by=by,
+        fields={"published_at": None},
+    )
+
+
+def cancelled_unclaimed(task_id: UUID, epoch: int, *, by: str, reason: str | None) -> Transition:
+    """A task that no worker holds → CANCELLED under `epoch + 1`."""
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=UNCLAIMED,
+        cursor=Cursor(epoch + 1, 1),
+        status=TaskStatus.CANCELLED,
+        by=by,
+        reason=reason,
+        fields={"cancel_requested_at": utc_now(), "cancel_reason": reason},
+    )
+
+
+def expired(task_id: UUID, epoch: int, *, by: str) -> Transition:
+    """A task that no worker holds → EXPIRED under `epoch + 1`: its deadline passed before it could start."""
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=UNCLAIMED,
+        cursor=Cursor(epoch + 1, 1),
+        status=TaskStatus.EXPIRED,
+        by=by,
+        reason="its deadline passed before it could start",
+    )
+
+
+def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) -> Transition:
+    """RUNNING → CANCELLING by the holder, which has read the intent."""
+    return _change(
+        task_id,
+        expect_epoch=cursor.epoch,
+        expect=frozenset({TaskStatus.RUNNING}),
+        cursor=cursor,
+        status=TaskStatus.CANCELLING,
+        by=by,
+        reason=reason,
+    )
+
+
+def cancelled(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) -> Transition:
+    """RUNNING or CANCELLING → CANCELLED by the holder: the code has yielded."""
+    return _change(
+        task_id,
+        expect_epoch=cursor.epoch,
+        expect=HELD,
+        cursor=cursor,
+        status=TaskStatus.CANCELLED,
+        by=by,
+        reason=reason,
+    )
+
+
+def seized(
+    task_id: UUID,
+    epoch: int,
+    status: TaskStatus,
+    *,
+    by: str,
+    error: TaskFailure | None,
+    reason: str | None = None,
+) -> Transition:
+    """RUNNING or CANCELLING → CANCELLED or FAILED under `epoch + 1`, taken from a worker that is dead or deaf."""
+    return _change(
+        task_id,
+        expect_epoch=epoch,
+        expect=HELD,
+        cursor=Cursor(epoch + 1, 1),
+        status=status,
+        by=by,
+        reason=reason,
+        error=error,
+    )

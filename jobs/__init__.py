@@ -1,0 +1,1 @@
+"""Runs the work: kinds, bridge, worker. arq lives only here; nothing here knows the GraphQL edge."""

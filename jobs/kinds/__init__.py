@@ -1,0 +1,126 @@
+"""What a task kind is written with: `kind`, `TaskContext`, `PermanentError`; and the registry of what is installed.
+
+One file a kind in this package is the whole contract: input model, result model, options, one function. An `async def`
+runs on the worker's event loop; a plain `def` is CPU-bound and runs in a process of its own that can be killed.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, get_type_hints
+from uuid import UUID
+
+from pydantic import BaseModel
+
+MAX_TIMEOUT_S = 24 * 3600.0
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class PermanentError(Exception):
+    """Raise it from a kind when another attempt can't help: the task fails at once with `code` and the message."""
+
+    def __init__(self, message: str, *, code: str = "PERMANENT") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TaskContext(Protocol):
+    """What a running attempt may ask and say. The methods are cheap and never block on the network."""
+
+    @property
+    def task_id(self) -> UUID:
+        """The task's id."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        ...
+
+    @property
+    def state(self) -> Any:
+        """What the latest `checkpoint` of an earlier attempt kept, None if there was none."""
+        ...
+
+    def progress(self, current: int, total: int | None = None, message: str | None = None) -> None:
+        """Tell how far the work is; costs microseconds, the latest wins, at most 20 are sent a second."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Tell followers a sentence; cut to 2,000 characters."""
+        ...
+
+
+class AsyncTaskContext(TaskContext, Protocol):
+    """The context of an `async def` kind."""
+
+    async def checkpoint(self, state: Any) -> None:
+        """Store what the next attempt needs to go on from here (JSON, at most 1 MB); return once it is durable.
+
+        Raises asyncio.CancelledError if this attempt has lost its task to another.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A task kind as its one file declares it. `name` is also the name of its mutation."""
+
+    name: str
+    description: str
+    input_model: type[BaseModel]
+    result_model: type[BaseModel]
+    function: Callable[..., Any]
+    timeout_s: float
+    max_attempts: int
+
+    @property
+    def is_cpu_bound(self) -> bool:
+        """Whether it is a plain function, to be run in a process of its own."""
+        return not inspect.iscoroutinefunction(self.function)
+
+
+_registry: dict[str, Kind] = {}
+
+
+def kind(*, timeout_s: float, max_attempts: int = 3) -> Callable[[F], F]:
+    """Declare the decorated function `(ctx, input: InputModel) -> ResultModel` as a task kind.
+
+    Its name in camelCase is the kind's name and the mutation's; its docstring is shown to clients. Raises TypeError
+    when the annotations are missing or the name is taken, ValueError when an option is out of range.
+    """
+    if not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise ValueError(f"timeout_s: expected more than 0 and at most {MAX_TIMEOUT_S:g}, got {timeout_s}")
+    if max_attempts < 1:
+        raise ValueError(f"max_attempts: expected at least 1, got {max_attempts}")
+
+    def declare(function: F) -> F:
+        hints = get_type_hints(function)
+        models = (hints.get("input"), hints.get("return"))
+        if not all(isinstance(model, type) and issubclass(model, BaseModel) for model in models):
+            raise TypeError(
+                f"{function.__name__}: expected annotations (ctx, input: a Pydantic model) -> a Pydantic model"
+            )
+        first, *rest = function.__name__.split("_")
+        name = first + "".join(word.capitalize() for word in rest)
+        known = _registry.get(name)
+        if known and known.function.__module__ != function.__module__:
+            raise TypeError(f"{name}: a kind of this name is declared in {known.function.__module__} too")
+        input_model, result_model = models
+        assert input_model is not None
+        assert result_model is not None
+        _registry[name] = Kind(
+            name, inspect.getdoc(function) or "", input_model, result_model, function, timeout_s, max_attempts
+        )
+        return function
+
+    return declare
+
+
+def load_kinds() -> dict[str, Kind]:
+    """Import every module of this package and return the kinds they declare, by name, in alphabetical order."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_registry.items()))
