@@ -71,6 +71,8 @@ function connect(url: URL, connectionParams: () => Headers): Client {
     connectionParams,
     keepAlive: PING_MS,
     retryAttempts: RETRIES,
+    // A refused connection comes as a plain event, a lost one as a close event. Fatal codes never get here.
+    shouldRetry: (cause) => cause instanceof Event,
     retryWait: async (retries) => {
       const longest = Math.min(FIRST_RETRY_MS * 2 ** retries, LONGEST_RETRY_MS);
       await new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
@@ -105,6 +107,7 @@ function describe(cause: unknown): ExecutionResult {
     const reason = cause.reason || "no reason given";
     return failure(`The connection closed with code ${cause.code} (${reason}). Run the operation again to go on.`);
   }
+  if (cause instanceof Event) return failure("No connection to the gateway. Is Headway running?");
   return failure(`The subscription failed: ${messageOf(cause)}`);
 }
 
