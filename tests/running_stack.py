@@ -59,7 +59,7 @@ def start_stack(
     data: Path, *options: str, env: Mapping[str, str] | None = None, port: int | None = None
 ) -> RunningStack:
     """Run `headway up` on a free port and wait until it is ready. Raises AssertionError with its output if it ends."""
-    port = free_port() if port is None else port
+    port = free_port()
     output = data.parent / f"{data.name}.out"
     stack = RunningStack(headway_up(data, port, options, output, env or {}), f"http://127.0.0.1:{port}", data, output)
     try:
