@@ -31,6 +31,10 @@ class Publisher(Protocol):
         """
         ...
 
+    async def check(self) -> None:
+        """Make one round trip to whatever takes the messages. Raises what its client raises; may wait for long."""
+        ...
+
 
 class PublishFailed(Exception):
     """The broker did not take the message."""
@@ -70,6 +74,11 @@ class RabbitPublisher:
             raise PublishFailed(str(exc) or type(exc).__name__) from exc
         return True
 
+    async def check(self) -> None:
+        """Open a channel and close it again."""
+        async with self._connection.channel(publisher_confirms=False):
+            pass
+
     async def _open_channel(self) -> AbstractChannel:
         async with self._opening:
             if self._channel is None:
@@ -93,3 +102,7 @@ class DirectPublisher:
         except (RedisError, OSError, TimeoutError) as exc:
             raise PublishFailed(str(exc)) from exc
         return False
+
+    async def check(self) -> None:
+        """Ping the Redis that carries the wake-up."""
+        await self._redis.ping()

@@ -10,6 +10,7 @@ from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
 from gateway.relay import Relay
+from gateway.submit import Submitter
 from jobs.kinds import Kind
 
 
@@ -24,6 +25,7 @@ class Services:
     publisher: Publisher
     streams: EventStreams
     relay: Relay
+    submitter: Submitter
 
 
 @dataclass(frozen=True)

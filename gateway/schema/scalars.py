@@ -1,0 +1,80 @@
+"""The schema's own scalars, and how plain attributes become field values."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NewType
+from uuid import UUID
+
+import strawberry
+from strawberry.exceptions import StrawberryInputCoercionError
+from strawberry.types.scalar import ScalarDefinition
+
+from gateway.shapes import BIG_MAX, BIG_MIN
+
+JSON = NewType("JSON", object)
+BigInt = NewType("BigInt", int)
+
+
+def read_attribute(source: Any, name: str) -> Any:
+    """Return a field's value from stored JSON or from an object's attribute; a UUID as its text."""
+    value = source.get(name) if type(source) is dict else getattr(source, name)
+    return str(value) if type(value) is UUID else value
+
+
+def write_date_time(value: Any) -> str:
+    """Return RFC 3339 in UTC with milliseconds; what is text already, because it was stored as JSON, stays as it is."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, datetime):
+        raise TypeError(f"expected a datetime, got {type(value).__name__}")
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+def read_date_time(value: object) -> datetime:
+    """Return the moment that RFC 3339 text names, cut to the millisecond; its offset is required."""
+    expected = "expected an RFC 3339 date and time with an offset, such as 2026-01-31T12:00:00Z"
+    if not isinstance(value, str):
+        raise StrawberryInputCoercionError(f"DateTime: {expected}")
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None or "T" not in value.upper():
+            raise ValueError("no offset or no time")
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise StrawberryInputCoercionError(f"DateTime: {expected}, got {value[:80]!r}") from exc
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _big_int(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not BIG_MIN <= value <= BIG_MAX:
+        raise StrawberryInputCoercionError("BigInt: expected a whole number of at most 64 bits")
+    return value
+
+
+def _scalar(name: str, description: str, **options: Any) -> ScalarDefinition:
+    return strawberry.scalar(name=name, description=description, **options)
+
+
+SCALARS: Mapping[object, ScalarDefinition] = {
+    JSON: _scalar(
+        "JSON",
+        "Any JSON value: an object, a list, text, a number, true, false or null.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
+    ),
+    BigInt: _scalar(
+        "BigInt",
+        "A whole number of at most 64 bits, written as a JSON number. JavaScript reads it exactly up to 2^53.",
+        serialize=_big_int,
+        parse_value=_big_int,
+    ),
+    datetime: _scalar(
+        "DateTime",
+        "A moment as RFC 3339 text; answers are in UTC with milliseconds, such as 2026-01-31T12:00:00.000Z. "
+        "In arguments an offset is required.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+        serialize=write_date_time,
+        parse_value=read_date_time,
+    ),
+}

@@ -1,0 +1,196 @@
+"""Accepting tasks: durable in MongoDB first, then on its way to the broker; the answer waits only a moment for that."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson.errors import InvalidDocument
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
+from redis.exceptions import RedisError
+
+from core.clock import utc_now
+from core.documents import Task, TimelineEntry
+from core.errors import BadUserInput, Conflict
+from core.messages import TaskMessage
+from core.publisher import Publisher, PublishFailed
+from core.settings import Settings
+from core.states import Priority, TaskStatus
+from core.streams import EventStreams, StreamEvent
+from core.telemetry import get_logger
+from gateway.inputs import parse_input
+from jobs.kinds import MAX_TIMEOUT_S, Kind
+
+MAX_ATTEMPTS = 100
+MAX_KEY_CHARS = 200
+MAX_AHEAD_S = 366 * 24 * 3600.0
+"""How far in the future a task may be scheduled: a year."""
+APPEND_WAIT_S = 0.25
+"""The first event goes to the stream before the message does, but a silent Redis delays the message no longer than this."""
+MAX_HANDOVERS = 10_000
+"""Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
+BY = "gateway"
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """How a task is to be run; None means the kind's own value. Times are seconds."""
+
+    priority: Priority = Priority.NORMAL
+    delay_s: float | None = None
+    run_at: datetime | None = None
+    deadline: datetime | None = None
+    timeout_s: float | None = None
+    max_attempts: int | None = None
+    idempotency_key: str | None = None
+
+    def validate(self, now: datetime) -> None:
+        """Raise BadUserInput naming the option that is out of range or contradicts another one."""
+        if self.delay_s is not None and self.run_at is not None:
+            raise BadUserInput("options.runAt", "nothing beside delayS: one of the two says when")
+        _expect_range("options.delayS", self.delay_s, 0, MAX_AHEAD_S, "0 to 31,622,400 seconds (366 days)")
+        if self.run_at is not None and self.run_at > now + timedelta(seconds=MAX_AHEAD_S):
+            raise BadUserInput("options.runAt", "a time within 366 days", got=self.run_at.isoformat())
+        if self.deadline is not None and self.deadline <= max(now, self.due_at(now) or now):
+            raise BadUserInput("options.deadline", "a time after the task may start", got=self.deadline.isoformat())
+        if self.timeout_s is not None and not 0 < self.timeout_s <= MAX_TIMEOUT_S:
+            raise BadUserInput("options.timeoutS", "more than 0 and at most 86,400 seconds", got=self.timeout_s)
+        _expect_range("options.maxAttempts", self.max_attempts, 1, MAX_ATTEMPTS, f"1 to {MAX_ATTEMPTS}")
+        key = self.idempotency_key
+        if key is not None and not (1 <= len(key) <= MAX_KEY_CHARS and "\0" not in key):
+            raise BadUserInput("options.idempotencyKey", f"1 to {MAX_KEY_CHARS} characters", got=key)
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """Return when the task may start, None if that is now."""
+        due = now + timedelta(seconds=self.delay_s) if self.delay_s is not None else self.run_at
+        return due if due is not None and due > now else None
+
+
+def _expect_range(field: str, value: float | None, least: float, most: float, words: str) -> None:
+    if value is not None and not least <= value <= most:
+        raise BadUserInput(field, words, got=value)
+
+
+class Submitter:
+    """Turns submits into stored tasks. One a replica, closed after the last operation has ended."""
+
+    def __init__(self, settings: Settings, publisher: Publisher, streams: EventStreams) -> None:
+        self._confirm_wait_s = settings.submit_confirm_wait_s
+        self._publisher = publisher
+        self._streams = streams
+        self._handovers: set[asyncio.Task[None]] = set()
+
+    async def submit(
+        self,
+        kind: Kind,
+        value: Mapping[str, Any],
+        options: SubmitOptions,
+        *,
+        owner: str,
+        trace: str | None = None,
+    ) -> Task:
+        """Store a task and hand it to the broker; return it as it was stored, or as an earlier submit stored it.
+
+        `value` holds the input under its GraphQL names. Waits for the broker's confirm no longer than the settings
+        say; without one the task is PENDING all the same and is published later. Raises BadUserInput, Conflict where
+        the idempotency key stands for something else, and PyMongoError when MongoDB takes nothing. Once the task is
+        stored, cancelling this no longer stops the hand-over.
+        """
+        now = utc_now()
+        options.validate(now)
+        task = _new_task(kind, parse_input(kind, value), options, owner, trace, now)
+        try:
+            await task.insert()
+        except DuplicateKeyError:
+            return await _earlier(task)
+        except (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError) as exc:
+            raise BadUserInput("input", "values that can be stored") from exc
+        await self._start_hand_over(task)
+        return task
+
+    async def aclose(self, deadline_s: float = 5.0) -> None:
+        """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
+        pending = set(self._handovers)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=deadline_s)
+        for handover in pending:
+            handover.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _start_hand_over(self, task: Task) -> None:
+        if len(self._handovers) >= MAX_HANDOVERS:
+            log.warning("Left a task to the reconciler", task_id=str(task.id), under_way=len(self._handovers))
+            return
+        handover = asyncio.create_task(self._hand_over(task), name=f"hand over {task.id}")
+        self._handovers.add(handover)
+        handover.add_done_callback(self._handovers.discard)
+        await asyncio.wait({handover}, timeout=self._confirm_wait_s)
+
+    async def _hand_over(self, task: Task) -> None:
+        await self._announce(task)
+        if task.status is not TaskStatus.PENDING:
+            return
+        try:
+            held = await self._publisher.publish(TaskMessage(task.id, task.epoch, task.trace), task.priority)
+        except PublishFailed as exc:
+            log.warning("The broker did not take a task; it stays PENDING", task_id=str(task.id), reason=str(exc))
+            return
+        if held:
+            await self._mark_published(task)
+
+    async def _announce(self, task: Task) -> None:
+        event = StreamEvent(task.id, task.cursor, task.timeline[0].event())
+        try:
+            async with asyncio.timeout(APPEND_WAIT_S):
+                await self._streams.append([event])
+        except (RedisError, OSError, TimeoutError) as exc:
+            log.warning("Redis did not take a task's first event", task_id=str(task.id), reason=str(exc))
+
+    async def _mark_published(self, task: Task) -> None:
+        published_at = utc_now()
+        try:
+            await Task.get_pymongo_collection().update_one(
+                {"_id": task.id}, {"$set": {"published_at": published_at}}
+            )
+        except PyMongoError as exc:
+            log.warning("Could not note that a task was published", task_id=str(task.id), reason=str(exc))
+            return
+        task.published_at = published_at
+
+
+def _new_task(
+    kind: Kind, value: dict[str, Any], options: SubmitOptions, owner: str, trace: str | None, now: datetime
+) -> Task:
+    due_at = options.due_at(now)
+    status = TaskStatus.SCHEDULED if due_at else TaskStatus.PENDING
+    return Task(
+        kind=kind.name,
+        owner=owner,
+        status=status,
+        priority=options.priority,
+        input=value,
+        max_attempts=options.max_attempts or kind.max_attempts,
+        timeout_s=options.timeout_s or kind.timeout_s,
+        created_at=now,
+        run_at=due_at,
+        deadline=options.deadline,
+        idempotency_key=options.idempotency_key,
+        trace=trace,
+        timeline=[TimelineEntry(epoch=1, n=1, at=now, attempt=0, status=status, by=BY)],
+    )
+
+
+async def _earlier(task: Task) -> Task:
+    """Return the task that owns the new one's idempotency key. Raises Conflict if it asks for something else."""
+    known = await Task.find_one({"owner": task.owner, "idempotency_key": task.idempotency_key})
+    if known is None:
+        raise Conflict("options.idempotencyKey", "The task with this idempotencyKey has just been removed; try again")
+    if (known.kind, known.input) != (task.kind, task.input):
+        raise Conflict(
+            "options.idempotencyKey",
+            f"This idempotencyKey stands for task {known.id}, which has another kind or another input",
+        )
+    return known
