@@ -1,9 +1,9 @@
 /** Sends operations to the gateway that served this page. Whatever fails comes back as a GraphQL result with a readable message. */
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { type ExecutionResult, getOperationAST, GraphQLError, parse } from "graphql";
-import { type Client, createClient } from "graphql-ws";
+import { type ExecutionResult, getOperationAST, GraphQLError, type OperationDefinitionNode, parse } from "graphql";
+import { type Client, createClient, type SubscribePayload } from "graphql-ws";
 
-type Headers = Record<string, string>;
+type HeaderFields = Record<string, string>;
 
 const RETRIES = 8;
 const FIRST_RETRY_MS = 250;
@@ -14,33 +14,39 @@ const QUOTED_CHARACTERS = 300;
 /** Return what GraphiQL runs its operations with: HTTP POST, and graphql-transport-ws for subscriptions. */
 export function createFetcher(path: string, onMutation: (result: ExecutionResult) => void): Fetcher {
   const url = new URL(path, location.href);
-  let connectionParams: Headers = {};
+  let connectionParams: HeaderFields = {};
   const socket = connect(url, () => connectionParams);
 
   return async (params, options) => {
-    const headers: Headers = options?.headers ?? {};
-    const operation = operationType(params);
-    if (operation === "subscription") {
+    const headers: HeaderFields = options?.headers ?? {};
+    const operation = operationOf(params);
+    const request = { ...params, operationName: operation?.name?.value ?? null };
+    if (operation?.operation === "subscription") {
       // What the headers tab holds travels in the connection's init message: a browser's WebSocket sends no headers.
       connectionParams = headers;
-      return follow(socket, params);
+      return follow(socket, request);
     }
-    const result = await post(url, params, headers);
-    if (operation === "mutation") onMutation(result);
+    const result = await post(url, request, headers);
+    if (operation?.operation === "mutation") onMutation(result);
     return result;
   };
 }
 
-/** Return the operation's type, or undefined when the document is broken: then the gateway says what is wrong. */
-function operationType({ query, operationName }: FetcherParams): string | undefined {
+/**
+ * Return the operation to run, or nothing when the document is broken: then the gateway says what is wrong.
+ *
+ * GraphiQL learns the name of what stands in the editor a moment late, so a stale name gives way to the only operation.
+ */
+function operationOf({ query, operationName }: FetcherParams): OperationDefinitionNode | undefined {
   try {
-    return getOperationAST(parse(query), operationName)?.operation;
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document) ?? undefined;
   } catch {
     return undefined;
   }
 }
 
-async function post(url: URL, params: FetcherParams, headers: Headers): Promise<ExecutionResult> {
+async function post(url: URL, request: FetcherParams, headers: HeaderFields): Promise<ExecutionResult> {
   let response: Response;
   try {
     response = await fetch(url, {
@@ -50,7 +56,7 @@ async function post(url: URL, params: FetcherParams, headers: Headers): Promise<
         accept: "application/graphql-response+json, application/json;q=0.9",
         ...headers,
       },
-      body: JSON.stringify(params),
+      body: JSON.stringify(request),
     });
   } catch (cause) {
     return failure(`No answer from ${url.href} (${messageOf(cause)}). Is Headway running?`);
@@ -65,7 +71,7 @@ async function post(url: URL, params: FetcherParams, headers: Headers): Promise<
 }
 
 /** Make the client. It connects at the first subscription, pings, reconnects, and closes after the last one. */
-function connect(url: URL, connectionParams: () => Headers): Client {
+function connect(url: URL, connectionParams: () => HeaderFields): Client {
   return createClient({
     url: url.href.replace(/^http/, "ws"),
     connectionParams,
@@ -80,8 +86,8 @@ function connect(url: URL, connectionParams: () => Headers): Client {
   });
 }
 
-function follow(socket: Client, params: FetcherParams): AsyncIterableIterator<ExecutionResult> {
-  const events = socket.iterate({ ...params, operationName: params.operationName ?? null });
+function follow(socket: Client, request: SubscribePayload): AsyncIterableIterator<ExecutionResult> {
+  const events = socket.iterate(request);
   return {
     [Symbol.asyncIterator]() {
       return this;
