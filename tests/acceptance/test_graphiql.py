@@ -64,6 +64,8 @@ class Explorer:
     async def open(self, path: str) -> None:
         """Open the page and wait until the first sample stands in the editor."""
         await self.page.goto(self.origin + path)
+        title = await self.page.title()
+        assert title == "Headway · GraphiQL", f"{title!r}: are the pages built? cd ui && npm ci && npm run build"
         await self._expect_operation("Submit")
 
     async def show(self, tab: str) -> None:
@@ -123,8 +125,6 @@ def keep(picture: Path) -> None:
 @pytest.mark.parametrize("path", ["/", "/graphql"])
 async def test_a_submitted_task_is_followed_to_its_end(explorer: Explorer, path: str, tmp_path: Path) -> None:
     await explorer.open(path)
-    assert await explorer.page.title() == "Headway · GraphiQL"
-
     await explorer.run()
     await expect(explorer.result).to_contain_text('"processData"', timeout=ANSWER_MS)
     task_id = re.search(r'"id":\s"([0-9a-f-]{36})"', await explorer.result.inner_text())
