@@ -115,6 +115,7 @@ class Task(Document):
     checkpoint: Any = None
 
     created_at: datetime = Field(default_factory=utc_now)
+    status_at: datetime = Field(default_factory=utc_now)
     published_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -148,6 +149,12 @@ class Task(Document):
             IndexModel([("owner", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
             IndexModel([("claim", ASCENDING)], sparse=True),
+            IndexModel([("status", ASCENDING), ("published_at", ASCENDING)]),
+            IndexModel([("status", ASCENDING), ("status_at", ASCENDING)]),
+            *(
+                IndexModel([(field, ASCENDING)], partialFilterExpression={field: {"$type": "date"}})
+                for field in ("run_at", "deadline", "lease.until")
+            ),
             IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
         ]
 

@@ -76,3 +76,8 @@ def arq_queue_name(namespace: str) -> str:
 def bridge_wake_channel(namespace: str) -> str:
     """Return the Redis channel on which a gateway tells a bridge without a broker that a task was inserted."""
     return f"{namespace}:wake:bridge"
+
+
+def cancel_channel(namespace: str) -> str:
+    """Return the Redis channel on which the id of a running task is published once its cancel is recorded."""
+    return f"{namespace}:cancel"

@@ -8,6 +8,7 @@ from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.clock import utc_now
 from core.messages import (
     PRIORITIES,
     TaskMessage,
@@ -66,6 +67,7 @@ class RabbitPublisher:
                         content_type="application/json",
                         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                         message_id=message.ticket,
+                        timestamp=utc_now(),
                     ),
                     routing_key=queue_name(self._namespace, priority),
                     mandatory=True,

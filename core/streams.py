@@ -76,8 +76,17 @@ class EventStreams:
 
     async def read(self, task_id: UUID, after: Cursor) -> list[tuple[Cursor, Event]]:
         """Return the events the stream still holds with an id greater than `after`, oldest first."""
-        entries = await self._redis.xrange(stream_key(self._namespace, task_id), min=f"({after}", max="+")
-        return [(Cursor.parse(_text(ident), "stream id"), decode_event(fields[b"e"])) for ident, fields in entries]
+        return (await self.read_many([(task_id, after)]))[0]
+
+    async def read_many(self, wanted: Sequence[tuple[UUID, Cursor]]) -> list[list[tuple[Cursor, Event]]]:
+        """Return for each task the events with an id greater than its cursor, oldest first, by one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for task_id, after in wanted:
+            pipeline.xrange(stream_key(self._namespace, task_id), min=f"({after}", max="+")
+        return [
+            [(Cursor.parse(_text(ident), "stream id"), decode_event(fields[b"e"])) for ident, fields in entries]
+            for entries in await pipeline.execute()
+        ]
 
 
 def _text(value: bytes | str) -> str:

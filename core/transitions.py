@@ -13,7 +13,7 @@ from uuid import UUID
 from pymongo import UpdateOne
 
 from core.clock import utc_now
-from core.documents import FINISHED_TASK_TTL_S, Lease, TaskFailure
+from core.documents import FINISHED_TASK_TTL_S, Lease, TaskFailure, TaskProgress
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, TERMINAL, UNCLAIMED, TaskStatus
 
@@ -27,6 +27,7 @@ class Transition:
 
     task_id: UUID
     cursor: Cursor
+    status: TaskStatus
     filter: dict[str, Any]
     update: list[dict[str, Any]]
 
@@ -47,6 +48,7 @@ def _change(
     error: TaskFailure | None = None,
     fields: dict[str, Any] | None = None,
     attempts: int = 0,
+    lease_ended_by: datetime | None = None,
 ) -> Transition:
     now = utc_now()
     entry = {
@@ -59,7 +61,7 @@ def _change(
         "error_code": error and error.code,
         "error_message": error and error.message,
     }
-    changes = {"status": status.value, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
+    changes = {"status": status.value, "status_at": now, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
     if status in TERMINAL:
         changes |= {
             "finished_at": now,
@@ -67,6 +69,7 @@ def _change(
             "lease": None,
             "claim": None,
             "error": error and error.model_dump(),
+            "checkpoint": None,
         }
     attempt = {"$add": ["$attempt", attempts]}
     update = {key: {"$literal": value} for key, value in changes.items()} | {
@@ -83,8 +86,23 @@ def _change(
             ]
         },
     }
-    filter_ = {"_id": task_id, "epoch": expect_epoch, "status": {"$in": sorted(expect)}}
-    return Transition(task_id, cursor, filter_, [{"$set": update}])
+    filter_: dict[str, Any] = {"_id": task_id, "epoch": expect_epoch, "status": {"$in": sorted(expect)}}
+    if lease_ended_by is not None:
+        filter_["lease.until"] = {"$lte": lease_ended_by}
+    return Transition(task_id, cursor, status, filter_, [{"$set": update}])
+
+
+def progress_fields(progress: TaskProgress, at: datetime | None) -> dict[str, Any]:
+    """Return the document's fields that tell how far the attempt is."""
+    return {"progress": progress.model_dump(), "progress_at": at}
+
+
+def progress_write(task_id: UUID, cursor: Cursor, fields: dict[str, Any]) -> UpdateOne:
+    """Return the write of a running task's progress as of event `cursor`; a later write is never undone by it."""
+    return UpdateOne(
+        {"_id": task_id, "epoch": cursor.epoch, "n": {"$lt": cursor.n}, "status": {"$in": sorted(HELD)}},
+        {"$set": {**fields, "n": cursor.n}},
+    )
 
 
 def queued(task_id: UUID, epoch: int, *, by: str) -> Transition:
@@ -118,14 +136,16 @@ def claimed(task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: 
             "lease": Lease(worker=worker, until=lease_until).model_dump(),
             "worker_seen_at": now,
             "started_at": now,
-            "progress": {"current": 0, "total": None, "message": None},
-            "progress_at": None,
+            **progress_fields(TaskProgress(), None),
         },
     )
 
 
-def succeeded(task_id: UUID, cursor: Cursor, *, by: str, result: dict[str, Any]) -> Transition:
-    """RUNNING or CANCELLING → SUCCEEDED by the holder of the cursor's epoch (a cancel may come too late)."""
+def succeeded(task_id: UUID, cursor: Cursor, *, by: str, result: dict[str, Any], told: dict[str, Any]) -> Transition:
+    """RUNNING or CANCELLING → SUCCEEDED by the holder of the cursor's epoch (a cancel may come too late).
+
+    `told` is the latest progress as `progress_fields` gives it; every write of a holder carries it along.
+    """
     return _change(
         task_id,
         expect_epoch=cursor.epoch,
@@ -133,11 +153,13 @@ def succeeded(task_id: UUID, cursor: Cursor, *, by: str, result: dict[str, Any])
         cursor=cursor,
         status=TaskStatus.SUCCEEDED,
         by=by,
-        fields={"result": result},
+        fields={"result": result, **told},
     )
 
 
-def failed(task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int) -> Transition:
+def failed(
+    task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int, told: dict[str, Any]
+) -> Transition:
     """RUNNING or CANCELLING → FAILED by the holder; `failures` is the new count."""
     return _change(
         task_id,
@@ -147,12 +169,19 @@ def failed(task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failur
         status=TaskStatus.FAILED,
         by=by,
         error=error,
-        fields={"failures": failures},
+        fields={"failures": failures, **told},
     )
 
 
 def retrying(
-    task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int, run_at: datetime
+    task_id: UUID,
+    cursor: Cursor,
+    *,
+    by: str,
+    error: TaskFailure,
+    failures: int,
+    run_at: datetime,
+    told: dict[str, Any],
 ) -> Transition:
     """RUNNING → RETRYING by the holder after a transient error; it is due at `run_at`."""
     return _change(
@@ -163,13 +192,22 @@ def retrying(
         status=TaskStatus.RETRYING,
         by=by,
         error=error,
-        fields={"failures": failures, "run_at": run_at, "lease": None, "claim": None},
+        fields={"failures": failures, "run_at": run_at, "lease": None, "claim": None, **told},
     )
 
 
-def requeued(task_id: UUID, epoch: int, *, by: str, reason: str, crashes: int | None = None) -> Transition:
+def requeued(
+    task_id: UUID,
+    epoch: int,
+    *,
+    by: str,
+    reason: str,
+    crashes: int | None = None,
+    lease_ended_by: datetime | None = None,
+) -> Transition:
     """RUNNING or RETRYING → QUEUED under `epoch + 1`: a retry is due, a dead worker's task is taken over, or a
-    draining worker hands back. `crashes` is the new count where a worker died."""
+    draining worker hands back. `crashes` is the new count where a worker died; with `lease_ended_by` the change is made
+    only if the lease had ended by then."""
     fields: dict[str, Any] = {"lease": None, "claim": None, "run_at": None}
     if crashes is not None:
         fields["crashes"] = crashes
@@ -182,6 +220,7 @@ def requeued(task_id: UUID, epoch: int, *, by: str, reason: str, crashes: int | 
         by=by,
         reason=reason,
         fields=fields,
+        lease_ended_by=lease_ended_by,
     )
 
 
@@ -238,8 +277,10 @@ def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) ->
     )
 
 
-def cancelled(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) -> Transition:
-    """RUNNING or CANCELLING → CANCELLED by the holder: the code has yielded."""
+def cancelled(
+    task_id: UUID, cursor: Cursor, *, by: str, reason: str | None, error: TaskFailure | None, told: dict[str, Any]
+) -> Transition:
+    """RUNNING or CANCELLING → CANCELLED by the holder: the code has yielded, or `error` says that it was FORCED."""
     return _change(
         task_id,
         expect_epoch=cursor.epoch,
@@ -248,6 +289,8 @@ def cancelled(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) -> 
         status=TaskStatus.CANCELLED,
         by=by,
         reason=reason,
+        error=error,
+        fields=told,
     )
 
 
@@ -259,8 +302,10 @@ def seized(
     by: str,
     error: TaskFailure | None,
     reason: str | None = None,
+    lease_ended_by: datetime | None = None,
 ) -> Transition:
-    """RUNNING or CANCELLING → CANCELLED or FAILED under `epoch + 1`, taken from a worker that is dead or deaf."""
+    """RUNNING or CANCELLING → CANCELLED or FAILED under `epoch + 1`, taken from a worker that is dead or deaf; with
+    `lease_ended_by` only if the lease had ended by then."""
     return _change(
         task_id,
         expect_epoch=epoch,
@@ -270,4 +315,5 @@ def seized(
         by=by,
         reason=reason,
         error=error,
+        lease_ended_by=lease_ended_by,
     )

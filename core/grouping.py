@@ -1,0 +1,64 @@
+"""Group commit: concurrent calls share one round trip; an idle system waits for nothing."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Hands what has gathered while the previous flush was under way to `flush`, at most `limit` items at a time.
+
+    `flush` returns one result an item, in their order. What it raises reaches every caller of that batch. A caller
+    that is cancelled stops waiting; its item is flushed all the same.
+    """
+
+    def __init__(
+        self, flush: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, name: str, limit: int = 500
+    ) -> None:
+        self._flush = flush
+        self._name = name
+        self._limit = limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        """Return the item's result once its batch is flushed."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._run(), name=self._name)
+        return await future
+
+    async def aclose(self) -> None:
+        """Wait until everything submitted so far is flushed."""
+        if self._flusher is not None:
+            await asyncio.shield(self._flusher)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+                await self._flush_batch(batch)
+        finally:
+            self._flusher = None
+
+    async def _flush_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in batch])
+        except BaseException as exc:
+            for _, future in batch:
+                if not future.done():
+                    if isinstance(exc, Exception):
+                        future.set_exception(exc)
+                    else:
+                        future.cancel()
+            if not isinstance(exc, Exception):
+                raise
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,0 +1,125 @@
+"""One attempt as its holder knows it: the epoch, the numbering of its events, and why it is to stop."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from core.clock import utc_now
+from core.documents import Task, TaskProgress
+from core.events import Cursor, Logged, Progressed
+from core.messages import TaskMessage
+from core.streams import StreamEvent
+from core.transitions import progress_fields
+
+LOG_CHARS = 2_000
+LOG_LINES_WAITING = 200
+"""Log lines that may wait to be sent; the oldest are dropped."""
+
+
+class Interruption(StrEnum):
+    """Why a running attempt is told to stop."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    SHUTDOWN = "shutdown"
+    FENCED = "fenced"
+
+
+class Attempt:
+    """A claimed task. Only the event loop of its worker touches it, but for `say_progress` and `say_log`."""
+
+    def __init__(self, task: Task, on_news: Callable[["Attempt"], None]) -> None:
+        self.task = task
+        self.epoch = task.epoch
+        self.ticket = TaskMessage(task.id, task.epoch - 1).ticket
+        self.interruption: Interruption | None = None
+        self.interrupted = asyncio.Event()
+        self.overdue_at = time.monotonic() + task.timeout_s
+        self.is_writing_state = False
+        self.sent_at = 0.0
+        self._n = task.n
+        self._on_news = on_news
+        self._progress = task.progress
+        self._progress_at: datetime | None = None
+        self._news: tuple[int, int | None, str | None] | None = None
+        self._lines: deque[str] = deque(maxlen=LOG_LINES_WAITING)
+        self._thread = threading.get_ident()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def task_id(self) -> UUID:
+        """The task's id."""
+        return self.task.id
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something waits to be sent."""
+        return self._news is not None or bool(self._lines)
+
+    def interrupt(self, why: Interruption) -> None:
+        """Ask the attempt to stop; the first reason stands, but a lost epoch overrides every other."""
+        if self.interruption is None or why is Interruption.FENCED:
+            self.interruption = why
+            self.interrupted.set()
+
+    def cancel(self, reason: str | None) -> None:
+        """Ask the attempt to stop because its client wants it cancelled."""
+        self.task.cancel_reason = reason
+        self.interrupt(Interruption.CANCEL)
+
+    def reserve(self) -> Cursor:
+        """Return the id of the next event."""
+        self._n += 1
+        return Cursor(self.epoch, self._n)
+
+    def say_progress(self, current: int, total: int | None, message: str | None) -> None:
+        """Note the latest progress, from any thread; raises ValueError if it is not a count of a total."""
+        if current < 0 or (total is not None and total < 0):
+            raise ValueError(f"progress: expected counts of at least 0, got {current} of {total}")
+        announced = self._news is not None
+        self._news = (current, total, message)
+        if not announced:
+            self._announce()
+
+    def say_log(self, text: str) -> None:
+        """Note a line for followers, from any thread."""
+        self._lines.append(text[:LOG_CHARS])
+        self._announce()
+
+    def _announce(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._on_news(self)
+        else:
+            self._loop.call_soon_threadsafe(self._on_news, self)
+
+    def take_news(self) -> list[StreamEvent]:
+        """Return what was said since the last call as events: lines in their order, then the latest progress."""
+        number = self.task.attempt
+        events = []
+        while self._lines:
+            logged = Logged(at=utc_now(), attempt=number, text=self._lines.popleft())
+            events.append(StreamEvent(self.task_id, self.reserve(), logged))
+        if self._news is not None:
+            current, total, message = self._news
+            self._news = None
+            now = utc_now()
+            self._progress = TaskProgress(current=current, total=total, message=message)
+            self._progress_at = now
+            progressed = Progressed(at=now, attempt=number, current=current, total=total, message=message)
+            events.append(StreamEvent(self.task_id, self.reserve(), progressed))
+        return events
+
+    def told(self) -> dict[str, Any]:
+        """Return the document's fields for the progress told so far."""
+        return progress_fields(self._progress, self._progress_at)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The id of the latest event."""
+        return Cursor(self.epoch, self._n)

@@ -1,0 +1,207 @@
+"""Where a bridge takes tasks from: RabbitMQ's three priority queues, or MongoDB where there is no broker."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
+from prometheus_client import Counter
+
+from core.documents import Task
+from core.messages import (
+    PRIORITIES,
+    TaskMessage,
+    UnreadableMessage,
+    dead_letter_queue_name,
+    decode_message,
+    queue_name,
+)
+from core.publisher import declare_queues
+from core.states import Priority, TaskStatus
+from core.telemetry import get_logger
+
+WEIGHTS = {Priority.HIGH: 16, Priority.NORMAL: 4, Priority.LOW: 1}
+"""Of 21 hand-overs under full load so many go to each priority: low never starves."""
+LOOK_EVERY_S = 1.0
+PATIENCE = timedelta(seconds=60)
+"""A queue that gives out a message this much younger than another's publish no longer holds that other one."""
+DEAD_LETTERS = Counter("headway_dead_letters_total", "Broker messages that could not be read.")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A task message on its way to arq, and the broker's record of it (None where there is no broker)."""
+
+    message: TaskMessage
+    delivery: AbstractIncomingMessage | None = None
+
+
+class Source(Protocol):
+    """A backlog that gives out parcels."""
+
+    async def take(self, room: int) -> list[Parcel]:
+        """Return 1 to `room` parcels by priority; waits while there are none."""
+        ...
+
+    async def settle(self, parcels: Sequence[Parcel]) -> None:
+        """Drop parcels from the backlog: their tasks are in arq's queue."""
+        ...
+
+
+class WeightedQueues:
+    """Three waiting lines, served by smooth weighted round robin among those that are not empty."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Priority, deque[Parcel]] = {priority: deque() for priority in PRIORITIES}
+        self._credit = dict.fromkeys(PRIORITIES, 0)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def push(self, priority: Priority, parcel: Parcel) -> None:
+        """Add a parcel at the end of its line."""
+        self._lines[priority].append(parcel)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        for line in self._lines.values():
+            line.clear()
+
+    def pop(self) -> Parcel:
+        """Take the next parcel. Raises IndexError if there is none."""
+        waiting = [priority for priority in PRIORITIES if self._lines[priority]]
+        if not waiting:
+            raise IndexError("no parcel waits")
+        for priority in waiting:
+            self._credit[priority] += WEIGHTS[priority]
+        chosen = max(waiting, key=self._credit.__getitem__)
+        self._credit[chosen] -= sum(WEIGHTS[priority] for priority in waiting)
+        return self._lines[chosen].popleft()
+
+
+class RabbitSource:
+    """Consumes the priority queues with manual acknowledgement; at most `prefetch` of each are held unacknowledged."""
+
+    def __init__(self, connection: AbstractRobustConnection, namespace: str, prefetch: int) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._prefetch = prefetch
+        self._held = WeightedQueues()
+        self._arrived = asyncio.Event()
+        self._channel: AbstractChannel | None = None
+        self._handed_at: dict[Priority, datetime] = {}
+
+    async def open(self) -> None:
+        """Declare the queues and start consuming. What was held from an earlier connection is delivered again."""
+        channel = await self._connection.channel(publisher_confirms=True)
+        await channel.set_qos(prefetch_count=self._prefetch)
+        await declare_queues(channel, self._namespace)
+        channel.close_callbacks.add(lambda *_: self._held.clear())
+        for priority in PRIORITIES:
+            queue = await channel.get_queue(queue_name(self._namespace, priority))
+
+            async def receive(delivery: AbstractIncomingMessage, priority: Priority = priority) -> None:
+                await self._receive(delivery, priority)
+
+            await queue.consume(receive)
+        self._channel = channel
+
+    async def _receive(self, delivery: AbstractIncomingMessage, priority: Priority) -> None:
+        try:
+            message = decode_message(delivery.body)
+        except UnreadableMessage as exc:
+            await self._bury(delivery, str(exc))
+            return
+        if delivery.timestamp is not None:
+            published_at = delivery.timestamp.astimezone(UTC)
+            self._handed_at[priority] = max(published_at, self._handed_at.get(priority, published_at))
+        self._held.push(priority, Parcel(message, delivery))
+        self._arrived.set()
+
+    async def _bury(self, delivery: AbstractIncomingMessage, reason: str) -> None:
+        assert self._channel is not None
+        log.warning("unreadable message", reason=reason, size=len(delivery.body))
+        await self._channel.default_exchange.publish(
+            aio_pika.Message(
+                delivery.body,
+                headers={"x-headway-reason": reason[:500], "x-headway-queue": delivery.routing_key or ""},
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            ),
+            routing_key=dead_letter_queue_name(self._namespace),
+        )
+        await delivery.ack()
+        DEAD_LETTERS.inc()
+
+    async def take(self, room: int) -> list[Parcel]:
+        """Return 1 to `room` of the parcels held; waits while there are none."""
+        while not self._held:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return [self._held.pop() for _ in range(min(room, len(self._held)))]
+
+    async def is_past(self, priority: Priority, published_at: datetime) -> bool:
+        """Whether no message published then can be waiting: the queue has none, or gave out one 60 s younger."""
+        if self._channel is None:
+            return False
+        handed = self._handed_at.get(priority)
+        if handed is not None and handed - published_at > PATIENCE:
+            return True
+        try:
+            queue = await self._channel.declare_queue(queue_name(self._namespace, priority), passive=True)
+        except (aio_pika.exceptions.AMQPError, RuntimeError, OSError):
+            return False
+        return queue.declaration_result.message_count == 0
+
+    async def settle(self, parcels: Sequence[Parcel]) -> None:
+        """Acknowledge. A parcel whose channel is gone is delivered again, and its ticket dropped as a duplicate."""
+        for parcel in parcels:
+            assert parcel.delivery is not None
+            try:
+                await parcel.delivery.ack()
+            except (aio_pika.exceptions.AMQPError, RuntimeError, OSError) as exc:
+                log.info("an acknowledgement was lost", error=str(exc))
+
+
+class MongoSource:
+    """Without a broker: PENDING tasks by priority and age. It looks each second, and at once when woken."""
+
+    def __init__(self) -> None:
+        self._wake = asyncio.Event()
+
+    def wake(self, _: bytes = b"") -> None:
+        """Look at once."""
+        self._wake.set()
+
+    async def take(self, room: int) -> list[Parcel]:
+        """Return 1 to `room` of the PENDING tasks; waits while there are none. Raises PyMongoError."""
+        while True:
+            self._wake.clear()
+            if parcels := await self._find(room):
+                return parcels
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _find(self, room: int) -> list[Parcel]:
+        shares = WeightedQueues()
+        for priority in PRIORITIES:
+            found = (
+                Task.get_pymongo_collection()
+                .find({"status": TaskStatus.PENDING.value, "priority": priority.value}, {"epoch": 1, "trace": 1})
+                .sort("_id", 1)
+                .limit(room)
+            )
+            async for document in found:
+                shares.push(priority, Parcel(TaskMessage(document["_id"], document["epoch"], document.get("trace"))))
+        return [shares.pop() for _ in range(min(room, len(shares)))]
+
+    async def settle(self, parcels: Sequence[Parcel]) -> None:
+        """Nothing to do: a task that is marked QUEUED is not found again."""

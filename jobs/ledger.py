@@ -1,0 +1,100 @@
+"""Writes tasks' transitions to MongoDB: concurrent ones share two round trips; each writer learns if it won."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
+
+from core.clock import utc_now
+from core.documents import Task, TimelineEntry
+from core.grouping import GroupCommit
+from core.messages import TaskMessage
+from core.states import HELD
+from core.streams import StreamEvent
+from core.transitions import Transition, claimed
+
+LEASE_S = 10.0
+"""How long a claim holds without a beat."""
+READ_BACK_ENTRIES = 6
+"""Timeline entries read to find what was just written: others may have added to it meanwhile."""
+
+
+class Ledger:
+    """One process's writes to the tasks collection, under the name `actor` (shown in timelines)."""
+
+    def __init__(self, actor: str) -> None:
+        self.actor = actor
+        self._commits = GroupCommit[Transition, StreamEvent | None](self._commit_batch, name="ledger commits")
+
+    @property
+    def _collection(self) -> AsyncCollection[Any]:
+        return Task.get_pymongo_collection()
+
+    async def claim(self, tickets: Sequence[TaskMessage]) -> list[Task]:
+        """Claim what these tickets stand for; return the tasks won. Whoever lost one drops it: it runs elsewhere.
+
+        A claim whose answer is lost may have been won: it then ends as a dead worker's, by its lease.
+        """
+        token = uuid4().hex
+        until = utc_now() + timedelta(seconds=LEASE_S)
+        operations = [
+            claimed(ticket.task_id, ticket.epoch, worker=self.actor, token=token, lease_until=until).operation()
+            for ticket in tickets
+        ]
+        await self._collection.bulk_write(operations, ordered=False)
+        return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
+
+    async def commit(self, transition: Transition) -> StreamEvent | None:
+        """Write a transition durably; return the event to tell, or None if someone else changed the task first.
+
+        Raises PyMongoError if MongoDB does not answer; repeating the same transition is safe.
+        """
+        return await self._commits.submit(transition)
+
+    async def commit_all(self, transitions: Sequence[Transition]) -> list[StreamEvent | None]:
+        """Write several in one batch; like `commit` for each, in their order."""
+        return await self._commit_batch(list(transitions)) if transitions else []
+
+    async def _commit_batch(self, transitions: list[Transition]) -> list[StreamEvent | None]:
+        await self._collection.bulk_write([transition.operation() for transition in transitions], ordered=False)
+        found = self._collection.find(
+            {"_id": {"$in": [transition.task_id for transition in transitions]}},
+            {"epoch": 1, "timeline": {"$slice": -READ_BACK_ENTRIES}},
+        )
+        stored = {document["_id"]: document["timeline"] async for document in found}
+        return [_event_of(transition, stored.get(transition.task_id, [])) for transition in transitions]
+
+    async def record_progress(self, writes: Sequence[UpdateOne]) -> None:
+        """Store the latest progress of running tasks in one bulk write."""
+        await self._collection.bulk_write(list(writes), ordered=False)
+
+    async def checkpoint(self, task_id: UUID, epoch: int, state: object) -> bool:
+        """Store what the next attempt starts from. Returns False if `epoch` no longer holds the task."""
+        result = await self._collection.update_one(
+            {"_id": task_id, "epoch": epoch, "status": {"$in": sorted(HELD)}}, {"$set": {"checkpoint": state}}
+        )
+        return result.matched_count == 1
+
+    async def cancel_requests(self, task_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+        """Return the tasks among these whose cancel is recorded, with the reason given."""
+        found = self._collection.find(
+            {"_id": {"$in": list(task_ids)}, "cancel_requested_at": {"$ne": None}}, {"cancel_reason": 1}
+        )
+        return {document["_id"]: document.get("cancel_reason") async for document in found}
+
+    async def aclose(self) -> None:
+        """Wait for the commits under way."""
+        await self._commits.aclose()
+
+
+def _event_of(transition: Transition, timeline: Sequence[dict[str, Any]]) -> StreamEvent | None:
+    # The id of an event and its status say whose write it was: only the holder of an epoch numbers its events, and two
+    # who take a task at the same moment to the same end have written the same.
+    for entry in reversed(timeline):
+        if (entry["epoch"], entry["n"], entry["status"]) == (*transition.cursor, transition.status):
+            event = TimelineEntry.model_validate(entry).event()
+            return StreamEvent(transition.task_id, transition.cursor, event, ends=transition.status.is_terminal)
+    return None

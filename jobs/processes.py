@@ -1,0 +1,191 @@
+"""Runs CPU-bound kinds in processes of their own, which can be killed, and brings back what they say meanwhile."""
+
+import asyncio
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from pebble import ProcessExpired, ProcessPool
+
+from jobs.attempt import LOG_CHARS, Attempt
+from jobs.kinds import Kind, load_kinds
+from jobs.outcome import Died, Outcome, Stopped, raised, returned
+
+SAY_EVERY_S = 0.05
+MESSAGE_CHARS = 1_000
+PR_SET_PDEATHSIG = 1
+DATAGRAM_BYTES = 65_536
+
+
+class Said(msgspec.Struct, array_like=True):
+    """One datagram from a child: a line, or the latest progress where `line` is None."""
+
+    task_id: UUID
+    epoch: int
+    current: int
+    total: int | None
+    text: str | None
+    is_line: bool
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Said)
+_child_socket: socket.socket | None = None
+
+
+class ChildContext:
+    """The TaskContext of a plain-function kind, in the child. A thread sends the latest progress 20 times a second."""
+
+    def __init__(self, channel: socket.socket, task_id: UUID, epoch: int, attempt: int, state: Any) -> None:
+        self._channel = channel
+        self._task_id = task_id
+        self._epoch = epoch
+        self._attempt = attempt
+        self._state = state
+        self._latest: tuple[int, int | None, str | None] | None = None
+        self._news = threading.Event()
+        self._ended = threading.Event()
+        self._sender = threading.Thread(target=self._send_forever, name="progress", daemon=True)
+        self._sender.start()
+
+    @property
+    def task_id(self) -> UUID:
+        """The task's id."""
+        return self._task_id
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        return self._attempt
+
+    @property
+    def state(self) -> Any:
+        """What an earlier attempt kept."""
+        return self._state
+
+    def progress(self, current: int, total: int | None = None, message: str | None = None) -> None:
+        """Tell how far the work is."""
+        if current < 0 or (total is not None and total < 0):
+            raise ValueError(f"progress: expected counts of at least 0, got {current} of {total}")
+        self._latest = (current, total, message)
+        self._news.set()
+
+    def log(self, text: str) -> None:
+        """Tell followers a sentence."""
+        self._send(Said(self._task_id, self._epoch, 0, None, text[:LOG_CHARS], is_line=True))
+
+    def close(self) -> None:
+        """Send the last progress and end the thread."""
+        self._ended.set()
+        self._news.set()
+        self._sender.join()
+
+    def _send_forever(self) -> None:
+        while not self._ended.is_set():
+            self._news.wait()
+            self._news.clear()
+            self._send_latest()
+            self._ended.wait(SAY_EVERY_S)
+        self._send_latest()
+
+    def _send_latest(self) -> None:
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            current, total, message = latest
+            text = message and message[:MESSAGE_CHARS]
+            self._send(Said(self._task_id, self._epoch, current, total, text, is_line=False))
+
+    def _send(self, said: Said) -> None:
+        self._channel.send(_encoder.encode(said))
+
+
+def _start_child(channel: socket.socket) -> None:
+    global _child_socket  # noqa: PLW0603  # One channel a process, set once by the pool's initializer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group; the worker decides.
+    # Dies with the process that started it, also when that one is killed.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _child_socket = channel
+    load_kinds()
+
+
+def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any, values: dict[str, Any]) -> Outcome:
+    kind = load_kinds()[name]
+    assert _child_socket is not None
+    context = ChildContext(_child_socket, task_id, epoch, attempt, state)
+    try:
+        return returned(kind.function(context, kind.input_model.model_validate(values)), kind.result_model)
+    except Exception as exc:  # noqa: BLE001  # Whatever a kind raises is the outcome of its attempt.
+        return raised(exc)
+    finally:
+        context.close()
+
+
+class Processes:
+    """A pool of child processes, and the one socket on which they speak. Use it as an async context manager."""
+
+    def __init__(self, size: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._parent, self._child = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._parent.setblocking(False)
+        self._pool = ProcessPool(max_workers=size, context=context, initializer=_start_child, initargs=(self._child,))
+        self._attempts: dict[tuple[UUID, int], Attempt] = {}
+
+    async def __aenter__(self) -> "Processes":
+        asyncio.get_running_loop().add_reader(self._parent, self._hear)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._parent)
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        await asyncio.to_thread(self._pool.join, 5)
+        self._parent.close()
+        self._child.close()
+
+    async def warm_up(self) -> None:
+        """Start a child, so that the first task does not wait for its imports."""
+        await asyncio.wrap_future(self._pool.schedule(os.getpid))
+
+    def start(self, attempt: Attempt, kind: Kind) -> tuple["asyncio.Future[Outcome]", Callable[[], object]]:
+        """Start the attempt; return its outcome to come and the function that kills it."""
+        task = attempt.task
+        key = (task.id, attempt.epoch)
+        args = (kind.name, task.id, attempt.epoch, task.attempt, task.checkpoint, task.input)
+        future = self._pool.schedule(_run_in_child, args=args)
+        self._attempts[key] = attempt
+
+        async def outcome() -> Outcome:
+            wrapped = asyncio.wrap_future(future)
+            try:
+                await asyncio.wait({wrapped})
+            finally:
+                self._hear()
+                del self._attempts[key]
+            if wrapped.cancelled():
+                return Stopped(is_forced=False)
+            died = wrapped.exception()
+            if isinstance(died, ProcessExpired):
+                return Died(f"its process ended with exit code {died.exitcode}")
+            return wrapped.result()
+
+        return asyncio.create_task(outcome(), name=f"process of {task.id}"), future.cancel
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                said = _decoder.decode(self._parent.recv(DATAGRAM_BYTES))
+            except BlockingIOError:
+                return
+            attempt = self._attempts.get((said.task_id, said.epoch))
+            if attempt is None:
+                continue
+            if said.is_line:
+                attempt.say_log(said.text or "")
+            else:
+                attempt.say_progress(said.current, said.total, said.text)

@@ -1,0 +1,115 @@
+"""Brings what attempts say to their followers: to the live streams at once, to MongoDB once a second.
+
+One loop owns the way to Redis, so events leave in the order of their ids. While Redis is away progress is dropped (the
+latest is said again afterwards) and changes of state are kept; whoever follows reads them from MongoDB meanwhile.
+"""
+
+import asyncio
+from collections import deque
+
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from core.events import Cursor
+from core.streams import EventStreams, StreamEvent
+from core.telemetry import get_logger
+from core.transitions import progress_write
+from jobs.attempt import Attempt
+from jobs.ledger import Ledger
+
+SEND_EVERY_S = 0.05
+"""An attempt's progress is sent at most 20 times a second."""
+RECORD_EVERY_S = 1.0
+RETRY_EVERY_S = 0.5
+STATES_KEPT = 10_000
+"""Changes of state that wait for Redis at most; older ones are left to MongoDB."""
+BATCH = 500
+
+log = get_logger(__name__)
+
+
+class Announcer:
+    """Sends events of this process's attempts. Run it as one asyncio task; `tell` and `notice` only take notes."""
+
+    def __init__(self, streams: EventStreams, ledger: Ledger) -> None:
+        self._streams = streams
+        self._ledger = ledger
+        self._states: deque[StreamEvent] = deque(maxlen=STATES_KEPT)
+        self._speaking: dict[Attempt, None] = {}
+        self._unrecorded: dict[Attempt, Cursor] = {}
+        self._wake = asyncio.Event()
+
+    def tell(self, *events: StreamEvent) -> None:
+        """Send these as soon as may be, in this order and after everything told before."""
+        self._states.extend(events)
+        self._wake.set()
+
+    def notice(self, attempt: Attempt) -> None:
+        """Remember that the attempt has something to say."""
+        self._speaking[attempt] = None
+        self._wake.set()
+
+    def forget(self, attempt: Attempt) -> None:
+        """Send nothing more of an attempt that has ended or lost its epoch."""
+        self._speaking.pop(attempt, None)
+        self._unrecorded.pop(attempt, None)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._record_forever(), name="progress to MongoDB")
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if not await self.flush():
+                    await asyncio.sleep(RETRY_EVERY_S)
+                    self._wake.set()
+
+    async def flush(self) -> bool:
+        """Send what is due; return False if Redis did not take it."""
+        while events := self._collect():
+            try:
+                await self._streams.append(events)
+            except (RedisError, OSError, TimeoutError) as exc:
+                log.warning("events wait for Redis", waiting=len(events), error=str(exc))
+                kept = [event for event in events if event.event.__struct_config__.tag == "state"]
+                self._states.extendleft(reversed(kept))
+                return False
+        return True
+
+    def _collect(self) -> list[StreamEvent]:
+        events = [self._states.popleft() for _ in range(min(BATCH, len(self._states)))]
+        now = asyncio.get_running_loop().time()
+        wait_s = SEND_EVERY_S
+        for attempt in list(self._speaking):
+            if attempt.is_writing_state:
+                continue  # Its next event must not overtake the state being written; the writer notices it again.
+            due_s = attempt.sent_at + SEND_EVERY_S - now
+            if due_s > 0:
+                wait_s = min(wait_s, due_s)
+                continue
+            del self._speaking[attempt]
+            events += self._take(attempt, now)
+        if not events and self._speaking:
+            asyncio.get_running_loop().call_later(wait_s, self._wake.set)
+        return events
+
+    def _take(self, attempt: Attempt, now: float) -> list[StreamEvent]:
+        attempt.sent_at = now
+        events = attempt.take_news()
+        if events:
+            self._unrecorded[attempt] = events[-1].cursor
+        return events
+
+    async def _record_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RECORD_EVERY_S)
+            batch, self._unrecorded = self._unrecorded, {}
+            if not batch:
+                continue
+            writes = [progress_write(attempt.task_id, cursor, attempt.told()) for attempt, cursor in batch.items()]
+            try:
+                await self._ledger.record_progress(writes)
+            except PyMongoError as exc:
+                log.warning("progress waits for MongoDB", tasks=len(batch), error=str(exc))
+                self._unrecorded = batch | self._unrecorded

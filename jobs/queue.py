@@ -1,0 +1,135 @@
+"""arq's run queue in Redis: how tickets enter it, are taken from it and leave it, each in one call for a whole batch.
+
+The keys are arq's own, so its `Job` class and its tools keep working: the sorted set of waiting jobs,
+`arq:job:<ticket>` with the call, and `arq:in-progress:<ticket>` while a worker has it. A taken ticket leaves the sorted
+set at once, so running jobs neither hide new work from idle workers nor fill the bridge's window.
+"""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import orjson
+from arq.constants import expires_extra_ms, in_progress_key_prefix, job_key_prefix
+from arq.jobs import serialize_job
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from core.messages import arq_queue_name
+
+FUNCTION = "run_task"
+"""The one arq function: the ticket says the rest."""
+IN_PROGRESS_MS = 10_000
+"""How long a taken ticket counts as in progress without being renewed: a lease's length."""
+
+_PUT = """
+for i = 1, #ARGV - 4 do
+  local ticket = ARGV[i + 4]
+  if redis.call('EXISTS', ARGV[4] .. ticket) == 0 and redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ticket) == 1 then
+    redis.call('SET', KEYS[2] .. ticket, ARGV[2], 'PX', ARGV[3])
+  end
+end
+redis.call('PUBLISH', KEYS[3], '')
+return redis.call('ZCARD', KEYS[1])
+"""
+_TAKE = """
+local tickets = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for i = 1, #tickets do
+  redis.call('ZREM', KEYS[1], tickets[i])
+  redis.call('SET', KEYS[2] .. tickets[i], '1', 'PX', ARGV[3])
+end
+return tickets
+"""
+
+
+def encode_job(data: object) -> bytes:
+    """Serialise arq's job payload: JSON in place of its default, pickle."""
+    return orjson.dumps(data)
+
+
+def decode_job(data: bytes) -> dict[str, object]:
+    """Read what `encode_job` wrote."""
+    job: dict[str, object] = orjson.loads(data)
+    return job
+
+
+def wake_channel(namespace: str) -> str:
+    """Return the channel that tells idle workers of new jobs."""
+    return f"{namespace}:wake:workers"
+
+
+class _Script:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[str | bytes | int]) -> object:
+        call: Callable[..., Awaitable[object]] = redis.execute_command
+        try:
+            return await call("EVALSHA", self._sha, len(keys), *keys, *args)
+        except NoScriptError:  # A new or restarted Redis does not know the script; EVAL teaches it.
+            return await call("EVAL", self._text, len(keys), *keys, *args)
+
+
+_put = _Script(_PUT)
+_take = _Script(_TAKE)
+
+
+class RunQueue:
+    """The short queue between bridge and workers. Every method raises redis.RedisError if Redis does not answer."""
+
+    def __init__(self, redis: Redis, namespace: str) -> None:
+        self._redis = redis
+        self._wake = wake_channel(namespace)
+        self.name = arq_queue_name(namespace)
+
+    async def put(self, tickets: Sequence[str]) -> int:
+        """Enqueue tickets in their order and wake the workers; one already waiting or in progress stays as it is.
+
+        Returns how many jobs wait now.
+        """
+        if not tickets:
+            return await self.length()
+        now_ms = time.time_ns() // 1_000_000
+        payload = serialize_job(FUNCTION, (), {}, None, now_ms, serializer=encode_job)
+        keys = (self.name, job_key_prefix, self._wake)
+        args: list[str | bytes | int] = [now_ms, payload or b"", expires_extra_ms, in_progress_key_prefix, *tickets]
+        return int(str(await _put(self._redis, keys, args)))
+
+    async def take(self, limit: int) -> list[str]:
+        """Take up to `limit` tickets, the longest waiting first. They count as in progress for 10 s."""
+        now_ms = time.time_ns() // 1_000_000
+        taken = await _take(self._redis, (self.name, in_progress_key_prefix), (now_ms, limit, IN_PROGRESS_MS))
+        assert isinstance(taken, list)
+        return [ticket.decode() for ticket in taken]
+
+    async def forget(self, tickets: Sequence[str]) -> None:
+        """Remove what arq keeps of tickets that are done with."""
+        if tickets:
+            keys = [prefix + ticket for ticket in tickets for prefix in (job_key_prefix, in_progress_key_prefix)]
+            await self._redis.delete(*keys)
+
+    async def renew(self, tickets: Sequence[str]) -> None:
+        """Keep tickets in progress for another 10 s."""
+        if tickets:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for ticket in tickets:
+                    pipe.psetex(in_progress_key_prefix + ticket, IN_PROGRESS_MS, b"1")
+                await pipe.execute()
+
+    async def length(self) -> int:
+        """Return how many jobs wait."""
+        return int(await self._redis.zcard(self.name))
+
+    async def missing(self, tickets: Sequence[str]) -> list[str]:
+        """Return those that neither wait nor are in progress."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for ticket in tickets:
+                pipe.zscore(self.name, ticket)
+                pipe.exists(in_progress_key_prefix + ticket)
+            found = await pipe.execute()
+        return [
+            ticket
+            for ticket, score, in_progress in zip(tickets, found[::2], found[1::2], strict=True)
+            if score is None and not in_progress
+        ]

@@ -1,0 +1,170 @@
+"""Sets right what a crash or an outage left behind, and does what is due. One scan a second, by the leading bridge."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from prometheus_client import Counter
+
+from core.clock import utc_now
+from core.documents import Task, TaskFailure
+from core.messages import TaskMessage
+from core.publisher import Publisher, PublishFailed
+from core.states import HELD, UNCLAIMED, Priority, TaskStatus
+from core.streams import EventStreams, StreamEvent
+from core.telemetry import get_logger
+from core.transitions import Transition, due, expired, requeued, seized
+from jobs.ledger import Ledger
+from jobs.queue import RunQueue
+from jobs.runner import CRASHES_ALLOWED
+
+UNTOLD_AFTER_S = 5.0
+"""How long a PENDING task may wait for its publish, or a QUEUED one for its place in arq, before it is looked after."""
+BACKLOG_PATIENCE_S = 60.0
+"""A published task is published again only if its queue is empty or has given out messages this much younger."""
+BATCH = 500
+REPAIRS = Counter("headway_repairs_total", "What the reconciler set right or did when due.", ["repair"])
+
+log = get_logger(__name__)
+
+
+class Backlog(Protocol):
+    """What the reconciler asks of the broker."""
+
+    async def is_past(self, priority: Priority, published_at: datetime) -> bool:
+        """Whether a message published then can't be waiting in its queue any more."""
+        ...
+
+
+class Reconciler:
+    """Repairs, each a compare-and-set, so that a second reconciler or a late worker does no harm."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        streams: EventStreams,
+        queue: RunQueue,
+        publisher: Publisher,
+        backlog: Backlog | None,
+    ) -> None:
+        self._ledger = ledger
+        self._streams = streams
+        self._queue = queue
+        self._publisher = publisher
+        self._backlog = backlog
+
+    async def scan(self, *, judges_leases: bool) -> None:
+        """Look once at everything. Raises PyMongoError or RedisError; what is done is done."""
+        now = utc_now()
+        await self._expire(now)
+        await self._start_scheduled(now)
+        await self._publish_owed(now)
+        if judges_leases:
+            await self._take_over(now)
+        await self._retry(now)
+        await self._put_back_lost(now)
+
+    async def _find(self, query: Mapping[str, Any], sort: str) -> list[Task]:
+        return await Task.find(query).sort(f"+{sort}").limit(BATCH).to_list()
+
+    async def _commit(self, repair: str, transitions: Sequence[Transition]) -> list[StreamEvent]:
+        events = [event for event in await self._ledger.commit_all(transitions) if event is not None]
+        if events:
+            REPAIRS.labels(repair).inc(len(events))
+            log.info("repaired", repair=repair, tasks=len(events), first=str(events[0].task_id))
+            await self._streams.append(events)
+        return events
+
+    async def _put(self, events: Sequence[StreamEvent]) -> None:
+        await self._queue.put([TaskMessage(event.task_id, event.cursor.epoch).ticket for event in events])
+
+    async def _expire(self, now: datetime) -> None:
+        late = await self._find({"deadline": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
+        await self._commit("expired", [expired(task.id, task.epoch, by=self._ledger.actor) for task in late])
+
+    async def _start_scheduled(self, now: datetime) -> None:
+        ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.SCHEDULED.value}, "run_at")
+        events = await self._commit("due", [due(task.id, task.epoch, by=self._ledger.actor) for task in ready])
+        started = {event.task_id: event.cursor.epoch for event in events}
+        for task in ready:
+            if task.id in started:
+                await self._publish(task, started[task.id])
+
+    async def _publish_owed(self, now: datetime) -> None:
+        if self._backlog is None:
+            return
+        owed = await self._find(
+            {
+                "status": TaskStatus.PENDING.value,
+                "published_at": None,
+                "status_at": {"$lte": now - timedelta(seconds=UNTOLD_AFTER_S)},
+            },
+            "status_at",
+        )
+        old = await self._find(
+            {
+                "status": TaskStatus.PENDING.value,
+                "published_at": {"$lte": now - timedelta(seconds=BACKLOG_PATIENCE_S)},
+            },
+            "published_at",
+        )
+        lost = [task for task in old if task.published_at and await self._is_lost(task, task.published_at)]
+        for task in (*owed, *lost):
+            if not await self._publish(task, task.epoch):
+                return
+            REPAIRS.labels("published").inc()
+
+    async def _is_lost(self, task: Task, published_at: datetime) -> bool:
+        assert self._backlog is not None
+        return await self._backlog.is_past(task.priority, published_at)
+
+    async def _publish(self, task: Task, epoch: int) -> bool:
+        try:
+            if await self._publisher.publish(TaskMessage(task.id, epoch, task.trace), task.priority):
+                await Task.find_one({"_id": task.id}).update_one({"$set": {"published_at": utc_now()}})
+        except PublishFailed as exc:
+            log.warning("publishing waits for the broker", error=str(exc))
+            return False
+        return True
+
+    async def _take_over(self, now: datetime) -> None:
+        dead = await self._find({"lease.until": {"$lte": now}, "status": {"$in": sorted(HELD)}}, "lease.until")
+        events = await self._commit("taken over", [self._judge(task, now) for task in dead])
+        await self._put([event for event in events if not event.ends])
+
+    def _judge(self, task: Task, now: datetime) -> Transition:
+        by, crashes = self._ledger.actor, task.crashes + 1
+        lost = f"{task.lease.worker if task.lease else 'its worker'} stopped beating"
+        if task.cancel_requested_at is not None:
+            return seized(
+                task.id,
+                task.epoch,
+                TaskStatus.CANCELLED,
+                by=by,
+                error=None,
+                reason=task.cancel_reason,
+                lease_ended_by=now,
+            )
+        if crashes > CRASHES_ALLOWED:
+            error = TaskFailure(code="WORKER_LOST", message=f"{lost}; {crashes} workers were lost with this task")
+            return seized(task.id, task.epoch, TaskStatus.FAILED, by=by, error=error, lease_ended_by=now)
+        return requeued(task.id, task.epoch, by=by, reason=lost, crashes=crashes, lease_ended_by=now)
+
+    async def _retry(self, now: datetime) -> None:
+        ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.RETRYING.value}, "run_at")
+        again = [requeued(task.id, task.epoch, by=self._ledger.actor, reason="its retry is due") for task in ready]
+        await self._put(await self._commit("retried", again))
+
+    async def _put_back_lost(self, now: datetime) -> None:
+        waiting = await self._find(
+            {
+                "status": TaskStatus.QUEUED.value,
+                "status_at": {"$lte": now - timedelta(seconds=UNTOLD_AFTER_S)},
+            },
+            "status_at",
+        )
+        missing = await self._queue.missing([TaskMessage(task.id, task.epoch).ticket for task in waiting])
+        if missing:
+            REPAIRS.labels("put back").inc(len(missing))
+            log.info("put back", tasks=len(missing), first=missing[0])
+            await self._queue.put(missing)

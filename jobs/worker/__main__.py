@@ -1,0 +1,100 @@
+"""`python -m jobs.worker`: opens the connections, runs the worker until SIGTERM, drains, closes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import structlog
+import uvloop
+
+from core.connections import open_mongo, open_redis
+from core.errors import StartupError
+from core.messages import cancel_channel
+from core.settings import Settings
+from core.streams import EventStreams
+from core.telemetry import configure_logging, get_logger
+from jobs.kinds import load_kinds
+from jobs.ledger import Ledger
+from jobs.processes import Processes
+from jobs.progress import Announcer
+from jobs.queue import RunQueue, wake_channel
+from jobs.runner import Runner
+from jobs.wakeups import listen
+from jobs.worker.arq_worker import TaskWorker
+from jobs.worker.beat import Beat
+
+log = get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT. Raises StartupError."""
+    name = f"worker-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+    structlog.contextvars.bind_contextvars(worker=name)
+    async with contextlib.AsyncExitStack() as stack:
+        mongo = await open_mongo(settings)
+        stack.push_async_callback(mongo.close)
+        redis = await open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        ledger = Ledger(name)
+        stack.push_async_callback(ledger.aclose)
+        announcer = Announcer(EventStreams(redis, settings.namespace), ledger)
+        processes = await stack.enter_async_context(Processes(settings.worker_processes))
+        await processes.warm_up()
+        queue = RunQueue(redis, settings.namespace)
+        runner = Runner(load_kinds(), ledger, announcer, processes)
+        worker = TaskWorker(redis, queue, ledger, announcer, runner, slots=settings.worker_slots)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, worker.stop)
+        beat = Beat(settings, name, worker.running)
+        beat.start()
+        stack.callback(beat.stop)
+
+        async def cancel(task_id: UUID) -> None:
+            for found, reason in (await ledger.cancel_requests([task_id])).items():
+                if attempt := worker.running.get(found):
+                    attempt.cancel(reason)
+
+        async with asyncio.TaskGroup() as group:
+
+            def on_cancel(data: bytes) -> None:
+                if data and UUID(data.decode()) in worker.running:
+                    group.create_task(cancel(UUID(data.decode())), name="cancel")
+
+            handlers: dict[str, Callable[[bytes], None]] = {
+                wake_channel(settings.namespace): worker.wake,
+                cancel_channel(settings.namespace): on_cancel,
+            }
+            helpers = [
+                group.create_task(announcer.run(), name="announcer"),
+                group.create_task(listen(redis, handlers), name="wake-ups"),
+                group.create_task(worker.renew_forever(beat), name="renewal"),
+            ]
+            log.info("worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
+            await worker.main()
+            log.info("worker drains", running=len(worker.running))
+            await worker.drain(settings.drain_s)
+            for helper in helpers:
+                helper.cancel()
+        await announcer.flush()
+    log.info("worker has stopped")
+
+
+def main() -> int:
+    """Run the worker process; return its exit code."""
+    settings = Settings()
+    configure_logging(settings, "worker")
+    try:
+        uvloop.run(run(settings))
+    except StartupError as exc:
+        print(f"headway worker: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
