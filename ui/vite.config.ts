@@ -19,6 +19,8 @@ export default defineConfig({
       },
     },
   },
+  // The development server finds no imports inside a library's worker by itself: these two are CommonJS.
+  optimizeDeps: { include: ["monaco-graphql > picomatch-browser", "graphql-language-service > nullthrows"] },
   server: {
     proxy: { "/graphql": { target: GATEWAY, ws: true } },
   },
