@@ -1,0 +1,114 @@
+"""The gateway as one ASGI application: its routes, and the replica that its lifespan opens."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from core.settings import Settings
+from gateway.correlation import CorrelationMiddleware
+from gateway.health import check
+from gateway.opening import open_replica
+from gateway.operations import Operations
+from gateway.pages import Pages
+from gateway.replica import Replica
+from gateway.responses import json_error, json_response
+from gateway.transports.http import GraphQLHTTP
+from gateway.transports.limits import EdgeLimits
+from gateway.transports.websocket import GraphQLWebSocket, Sockets
+
+Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
+
+
+class GraphQLEndpoint:
+    """Serves `/graphql` from what the lifespan has opened, whichever way a client comes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["app"].state
+        transport = state.graphql_http if scope["type"] == "http" else state.graphql_websocket
+        await transport(scope, receive, send)
+
+
+def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
+    """Return the application. Nothing is opened before its lifespan begins; that raises StartupError.
+
+    `app.state.sockets` holds the open sockets, for a server that wants to close them before it stops.
+    """
+    limits = limits or EdgeLimits()
+    pages = Pages(settings.ui_dist)
+    sockets = Sockets()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with opening(settings) as replica:
+            operations = Operations(replica.schema, limits)
+            app.state.replica = replica
+            app.state.graphql_http = GraphQLHTTP(replica, operations, pages, limits)
+            app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, limits)
+            yield
+
+    async def explorer(_request: Request) -> Response:
+        return pages.explorer()
+
+    graphql = GraphQLEndpoint()
+    app = Starlette(
+        routes=[
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
+            Route("/", explorer),
+            Route("/livez", live),
+            Route("/readyz", ready),
+            Route("/health", health),
+            Route("/metrics", metrics),
+            Mount("/ui", pages),
+        ],
+        middleware=[Middleware(CorrelationMiddleware)],
+        exception_handlers={HTTPException: refuse, Exception: apologise},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.sockets = sockets
+    return app
+
+
+async def live(_request: Request) -> Response:
+    """Say that the process is alive, whatever its services do."""
+    return json_response({"status": "alive"})
+
+
+async def ready(request: Request) -> Response:
+    """Say whether this replica can serve: 503 tells a load balancer to choose another one."""
+    found = await check(request.app.state.replica.services)
+    return json_response(found.as_json(), 200 if found.is_ready else 503)
+
+
+async def health(request: Request) -> Response:
+    """Tell how each service is; always 200, for people and dashboards."""
+    found = await check(request.app.state.replica.services)
+    return json_response(found.as_json())
+
+
+async def metrics(_request: Request) -> Response:
+    """Return this process's numbers in Prometheus' text format."""
+    return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST, "cache-control": "no-store"})
+
+
+async def refuse(request: Request, exc: Exception) -> Response:
+    """Answer what Starlette refuses (no such path, no such method) as JSON."""
+    assert isinstance(exc, HTTPException)
+    if exc.status_code == 404:
+        return json_error(404, "NOT_FOUND", f"There is nothing at {request.url.path[:200]}")
+    return json_error(exc.status_code, "BAD_REQUEST", exc.detail, exc.headers)
+
+
+async def apologise(request: Request, _exc: Exception) -> Response:
+    """Answer a bug; Starlette raises it again, so that the server logs it under the request's correlation id."""
+    extensions = {"correlationId": request.scope["correlation_id"]}
+    return json_error(500, "INTERNAL", "Internal error", extensions=extensions)

@@ -1,0 +1,13 @@
+"""The edge's numbers for Prometheus, in the process's own registry."""
+
+from prometheus_client import Counter, Gauge
+
+OPERATIONS = Counter(
+    "headway_operations",
+    "GraphQL operations that ended, by type and outcome (ok, errors, refused, cancelled).",
+    ("operation", "outcome"),
+)
+RUNNING_OPERATIONS = Gauge("headway_running_operations", "GraphQL operations that run now.", ("operation",))
+OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
+SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))
+HTTP_RESPONSES = Counter("headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",))

@@ -1,0 +1,39 @@
+"""Opening a replica's services at start, and closing them in reverse order at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from core.connections import open_amqp, open_mongo, open_redis
+from core.publisher import DirectPublisher, Publisher, RabbitPublisher
+from core.settings import Settings
+from core.streams import EventStreams
+from gateway.context import Services
+from gateway.relay import Relay
+from gateway.replica import Replica
+from gateway.schema import build_schema
+from gateway.submit import Submitter
+from jobs.kinds import load_kinds
+
+
+@asynccontextmanager
+async def open_replica(settings: Settings) -> AsyncIterator[Replica]:
+    """Connect to every service and build the schema. Raises StartupError naming the service that does not answer."""
+    async with AsyncExitStack() as stack:
+        mongo = await open_mongo(settings)
+        stack.push_async_callback(mongo.close)
+        redis = await open_redis(settings)
+        stack.push_async_callback(redis.aclose)
+        publisher: Publisher
+        if settings.broker == "rabbitmq":
+            amqp = await open_amqp(settings)
+            stack.push_async_callback(amqp.close)
+            publisher = RabbitPublisher(amqp, settings.namespace)
+        else:
+            publisher = DirectPublisher(redis, settings.namespace)
+        kinds = load_kinds()
+        streams = EventStreams(redis, settings.namespace)
+        relay = await stack.enter_async_context(Relay(redis, streams, settings.namespace))
+        submitter = Submitter(settings, publisher, streams)
+        stack.push_async_callback(submitter.aclose)
+        services = Services(settings, kinds, mongo, redis, publisher, streams, relay, submitter)
+        yield Replica(services, build_schema(kinds))

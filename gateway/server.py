@@ -1,0 +1,119 @@
+"""Running the application: one listening socket, uvicorn on uvloop, a shutdown that tells clients first."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from core.errors import StartupError
+from core.settings import Settings
+from core.telemetry import get_logger
+from gateway.app import create_app
+from gateway.transports.limits import EdgeLimits
+
+log = get_logger(__name__)
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+"""Longer than nginx keeps an idle upstream connection (60 s), so that only nginx ends them."""
+CLOSE_TIMEOUT_S = 10.0
+
+
+class DroppingProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which also lets go of a peer that stopped reading.
+
+    uvicorn closes such a connection only once its buffer is sent, which is never.
+    """
+
+    def keepalive_timeout(self) -> None:
+        """Drop the connection of a peer that answered no ping."""
+        super().keepalive_timeout()
+        self._drop_unread()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Give the peer of a socket that this side ended a moment to read the rest."""
+        super().on_task_complete(task)
+        self.loop.call_later(CLOSE_TIMEOUT_S, self._drop_unread)
+
+    def _drop_unread(self) -> None:
+        if self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which closes its sockets with 1001 when it stops, and returns instead of raising the signal."""
+
+    def __init__(self, app: Starlette, limits: EdgeLimits) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws=DroppingProtocol,
+                ws_max_size=limits.max_message_bytes,
+                ws_per_message_deflate=False,
+                ws_ping_interval=limits.ping_interval_s,
+                ws_ping_timeout=limits.ping_timeout_s,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(limits.shutdown_s)),
+            )
+        )
+        self._sockets = app.state.sockets
+        self._shutdown_s = limits.shutdown_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse new connections, let what runs end, close every socket, then stop."""
+        for server in self.servers:
+            server.close()
+        await self._sockets.leave(self._shutdown_s)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT and SIGTERM; the process then ends with 0."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        try:
+            yield
+        finally:
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(signum)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a bound socket that does not listen yet. Raises StartupError when the address can't be had."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, proto)
+    except OSError as exc:
+        raise StartupError(f"The gateway can't listen on {host}:{port}: {exc.strerror or exc}") from exc
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as exc:
+        listener.close()
+        raise StartupError(f"The gateway can't listen on {host}:{port}: {exc.strerror or exc}") from exc
+    listener.setblocking(False)
+    return listener
+
+
+async def serve(settings: Settings, limits: EdgeLimits) -> None:
+    """Open the services, serve until SIGINT or SIGTERM, close them. Raises StartupError."""
+    with bind(settings.host, settings.port) as listener:
+        app = create_app(settings, limits)
+        async with app.router.lifespan_context(app):
+            host, port = listener.getsockname()[:2]
+            listener.listen(BACKLOG)
+            log.info("The gateway listens", host=host, port=port)
+            await Server(app, limits).serve([listener])
+    log.info("The gateway has stopped")

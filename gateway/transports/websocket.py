@@ -1,0 +1,249 @@
+"""GraphQL over WebSocket: does what the protocol's state machine says, and owns one task per running operation.
+
+Sends are awaited: while a client does not read, its operations are not advanced, so it costs no more than it does now.
+"""
+
+import asyncio
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+from graphql import OperationType
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+
+from core.telemetry import get_logger
+from gateway.metrics import OPEN_SOCKETS, SOCKET_CLOSES
+from gateway.operations import Operations, Outcome, Refused
+from gateway.replica import Replica
+from gateway.transports import protocol
+from gateway.transports.frames import (
+    SUBPROTOCOL,
+    CloseCode,
+    complete_frame,
+    error_frame,
+    next_frame,
+)
+from gateway.transports.limits import EdgeLimits
+from gateway.transports.protocol import Phase, Protocol, Violation
+from gateway.transports.request import GraphQLRequest
+
+log = get_logger(__name__)
+
+CLOSE_TIMEOUT_S = 5.0
+"""How long a close frame may wait for a peer that does not read."""
+INTERNAL_ERROR = {"message": "Internal error", "extensions": {"code": "INTERNAL"}}
+
+
+@dataclass(eq=False)
+class Running:
+    """One operation of one socket."""
+
+    id: str
+    request: GraphQLRequest
+    correlation_id: str
+    task: asyncio.Task[None] | None = None
+    is_subscription: bool = False
+
+
+class Socket:
+    """One connection, from its handshake to its end."""
+
+    def __init__(self, websocket: WebSocket, replica: Replica, operations: Operations, limits: EdgeLimits) -> None:
+        self._websocket = websocket
+        self._replica = replica
+        self._operations = operations
+        self._limits = limits
+        self._protocol = Protocol(limits)
+        self._correlation_id: str = websocket.scope["correlation_id"]
+        self._started = 0
+        self._leaving = False
+        self._closed = False
+        self.running: dict[str, Running] = {}
+
+    async def serve(self) -> None:
+        """Talk until either side closes; return when no operation is left."""
+        offered = self._websocket.scope["subprotocols"]
+        await self._websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        if SUBPROTOCOL not in offered:
+            await self._close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+        elif not self._is_origin_allowed():
+            await self._close(CloseCode.FORBIDDEN, "Forbidden")
+        else:
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    await self._talk(tasks)
+                finally:
+                    self._closed = True
+                    for running in list(self.running.values()):
+                        self._stop(running)
+
+    def _is_origin_allowed(self) -> bool:
+        """Whether a page of this origin may open a socket: browsers send no preflight for one, so nobody else asks."""
+        origin = self._websocket.headers.get("origin")
+        if origin is None:
+            return True
+        host = urlsplit(f"//{self._websocket.headers.get('host', '')}").hostname
+        return urlsplit(origin).hostname in {host, *self._limits.allowed_origins} - {None}
+
+    async def _talk(self, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        init_deadline: float | None = loop.time() + self._limits.init_timeout_s
+        try:
+            while True:
+                async with asyncio.timeout_at(init_deadline):
+                    message = await self._websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                text = message.get("text")
+                action = self._protocol.receive_text(text) if text is not None else self._protocol.receive_bytes()
+                if self._protocol.phase is Phase.ACKNOWLEDGED:
+                    init_deadline = None
+                await self._act(action, tasks)
+        except TimeoutError:
+            await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
+        except Violation as violation:
+            await self._close(violation.code, violation.reason)
+        except (WebSocketDisconnect, WebSocketDisconnected):
+            return
+        except Exception:  # The supervisor of a socket: a bug must not look like a broken network to the client.
+            log.exception("A socket broke")
+            await self._close(CloseCode.INTERNAL_ERROR, "Internal error")
+
+    async def _act(self, action: protocol.Action, tasks: asyncio.TaskGroup) -> None:
+        match action:
+            case protocol.Send(frame):
+                await self._send(frame)
+            case protocol.Stop(ident):
+                self._stop(self.running[ident])
+            case protocol.Start(ident, request) if not self._leaving:
+                self._started += 1
+                running = Running(ident, request, f"{self._correlation_id}.{self._started}")
+                self.running[ident] = running
+                running.task = tasks.create_task(self._run(running), name=f"operation {running.correlation_id}")
+
+    def _stop(self, running: Running) -> None:
+        """Cancel an operation; nothing is sent for it from here on."""
+        self._forget(running)
+        if running.task is not None:
+            running.task.cancel()
+
+    def _forget(self, running: Running) -> None:
+        if self.running.get(running.id) is running:
+            del self.running[running.id]
+            self._protocol.end(running.id)
+
+    async def _run(self, running: Running) -> None:
+        """Own one operation from its document to its last frame."""
+        structlog.contextvars.bind_contextvars(correlation_id=running.correlation_id)
+        try:
+            await self._operate(running)
+        except Refused as refused:
+            await self._end(running, error_frame(running.id, refused.errors))
+        except (WebSocketDisconnect, WebSocketDisconnected):
+            return
+        except Exception:  # The supervisor of an operation: a bug in one must not end the others on this socket.
+            log.exception("An operation broke")
+            await self._end(running, error_frame(running.id, [INTERNAL_ERROR]))
+        finally:
+            self._forget(running)
+
+    async def _operate(self, running: Running) -> None:
+        request = running.request
+        prepared = self._operations.prepare(request.query, request.operation_name)
+        context = self._replica.new_context(running.correlation_id)
+        if prepared.type is not OperationType.SUBSCRIPTION:
+            outcome = await self._operations.run(prepared, request.variables, request.extensions, context)
+            await self._deliver(running, outcome)
+            await self._end(running, complete_frame(running.id))
+            return
+        running.is_subscription = True
+        stream = self._operations.stream(prepared, request.variables, request.extensions, context)
+        async with aclosing(stream) as outcomes:
+            async for outcome in outcomes:
+                if not outcome.began:
+                    await self._end(running, error_frame(running.id, outcome.errors))
+                    return
+                await self._deliver(running, outcome)
+        await self._end(running, complete_frame(running.id))
+
+    async def _deliver(self, running: Running, outcome: Outcome) -> None:
+        if self.running.get(running.id) is running:
+            await self._send(next_frame(running.id, outcome.encode()))
+
+    async def _end(self, running: Running, frame: str) -> None:
+        """Free the id, then send the operation's last frame: the client may use the id again once it has read it."""
+        if self.running.get(running.id) is running:
+            self._forget(running)
+            with suppress(WebSocketDisconnect, WebSocketDisconnected):
+                await self._send(frame)
+
+    async def _send(self, frame: str) -> None:
+        if not self._closed:
+            await self._websocket.send({"type": "websocket.send", "text": frame})
+
+    async def _close(self, code: CloseCode, reason: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        SOCKET_CLOSES.labels(code.value).inc()
+        with suppress(WebSocketDisconnect, WebSocketDisconnected, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._websocket.close(code, reason)
+
+    async def leave(self, within_s: float) -> None:
+        """Let queries and mutations end, start nothing more, then close with 1001; subscriptions just stop.
+
+        A subscription gets no `complete`, which would say that there is nothing more to come.
+        """
+        self._leaving = True
+        for running in list(self.running.values()):
+            if running.is_subscription:
+                self._stop(running)
+        tasks = [running.task for running in self.running.values() if running.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        await self._close(CloseCode.GOING_AWAY, "Going away")
+
+
+class Sockets:
+    """All open sockets of this replica."""
+
+    def __init__(self) -> None:
+        self._open: set[Socket] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def running_operations(self) -> int:
+        """How many operations run on all sockets."""
+        return sum(len(socket.running) for socket in self._open)
+
+    async def serve(self, socket: Socket) -> None:
+        """Keep the socket in the table while it is open."""
+        self._open.add(socket)
+        try:
+            with OPEN_SOCKETS.track_inprogress():
+                await socket.serve()
+        finally:
+            self._open.discard(socket)
+
+    async def leave(self, within_s: float) -> None:
+        """Close every socket as `Socket.leave` says."""
+        await asyncio.gather(*(socket.leave(within_s) for socket in self._open))
+
+
+class GraphQLWebSocket:
+    """The endpoint `/graphql` for WebSockets."""
+
+    def __init__(self, replica: Replica, operations: Operations, sockets: Sockets, limits: EdgeLimits) -> None:
+        self._replica = replica
+        self._operations = operations
+        self._sockets = sockets
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
