@@ -34,7 +34,6 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     ready_within_s: float = 60.0
-    stop_within_s: float = 3.0
 
 
 def free_port() -> int:
@@ -46,15 +45,19 @@ def free_port() -> int:
 
 
 class Guard:
-    """The process that ends all others should this one be killed. Close it last."""
+    """The process that ends all others should this one be killed. Close it last.
 
-    def __init__(self) -> None:
+    `hold` is a file descriptor that it keeps open, so that a lock lasts until everything has ended.
+    """
+
+    def __init__(self, hold: int | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=() if hold is None else (hold,),
             cwd="/",
         )
 
@@ -159,14 +162,18 @@ class Child:
         if self._process is not None and not self._buried:
             self._process.send_signal(signal.SIGTERM)
 
-    def stop(self, within_s: float | None = None) -> bool:
-        """End it: SIGTERM, and SIGKILL to all its session after `within_s`. Returns whether it went by itself."""
+    def stop(self, within_s: float = 5.0) -> bool:
+        """Ask it to stop and await its end. Returns whether it went by itself."""
+        self.ask_to_stop()
+        return self.await_end(within_s)
+
+    def await_end(self, within_s: float) -> bool:
+        """Block until it ends; kill all its session after `within_s`. Returns whether it went by itself."""
         if self._process is None or self._buried:
             return True
-        self.ask_to_stop()
         willing = True
         try:
-            self._process.wait(self.program.stop_within_s if within_s is None else within_s)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             willing = False
         self._bury()

@@ -40,14 +40,15 @@ def mongodb(data: Path, port: int) -> Program:
     folder = data / "mongodb"
     folder.mkdir(parents=True, exist_ok=True)
     if mongod := found("mongod"):
-        argv = [mongod, "--bind_ip", "127.0.0.1", "--port", port, "--dbpath", folder, "--nounixsocket"]
+        argv = _words(mongod, "--port", port, "--bind_ip", "127.0.0.1", "--dbpath", folder, "--nounixsocket")
     elif secantus := found("secantusd-rs") or found("secantusd-py"):
-        argv = [secantus, "--host", "127.0.0.1", "--port", port, "--storage-path", folder, "--log-level", "WARNING"]
+        quiet = ("--log-level", "WARNING")
+        argv = _words(secantus, "--port", port, "--host", "127.0.0.1", "--storage-path", folder, *quiet)
     else:
         raise ServerNotFound("no mongod or secantusd-py here: install the extra `local`, or set MONGO_URL")
     return Program(
         "mongodb",
-        _words(argv),
+        argv,
         ready=lambda: mongo_answers(port),
         port=port,
         url=f"mongodb://127.0.0.1:{port}/?directConnection=true",
@@ -73,10 +74,10 @@ def redis(data: Path, port: int) -> Program:
         "maxmemory": REDIS_MEMORY,
         "maxmemory-policy": "noeviction",
     }
-    options = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return Program(
         "redis",
-        _words([server, *options]),
+        _words(server, *options),
         ready=lambda: redis_answers(port),
         port=port,
         url=f"redis://127.0.0.1:{port}/0",
@@ -121,7 +122,7 @@ def rabbitmq(data: Path, port: int) -> tuple[Program, Program]:
     mapper_env = {"ERL_EPMD_PORT": str(mapper_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(folder)}
     mapper = Program(
         "epmd",
-        _words([epmd, "-port", mapper_port, "-address", "127.0.0.1"]),
+        _words(epmd, "-port", mapper_port, "-address", "127.0.0.1"),
         ready=lambda: port_is_open(mapper_port),
         port=mapper_port,
         env=mapper_env,
@@ -191,12 +192,11 @@ def nginx(data: Path, host: str, port: int, gateway_ports: Sequence[int]) -> Pro
     config.write_text(render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")
     return Program(
         "nginx",
-        _words([program, "-c", config, "-p", folder, "-e", "stderr", "-g", "daemon off;"]),
+        _words(program, "-c", config, "-p", folder, "-e", "stderr", "-g", "daemon off;"),
         ready=lambda: port_is_open(port),
         port=port,
         url=f"http://{host}:{port}",
         cwd=folder,
-        stop_within_s=1.0,
     )
 
 
@@ -205,5 +205,5 @@ def render(template: str, values: dict[str, str]) -> str:
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], template)
 
 
-def _words(argv: Sequence[str | int | Path]) -> tuple[str, ...]:
+def _words(*argv: str | int | Path) -> tuple[str, ...]:
     return tuple(str(word) for word in argv)

@@ -1,0 +1,151 @@
+"""A client of Headway's public API: GraphQL over HTTP, and graphql-transport-ws for subscriptions.
+
+ApiError
+├── Unreachable     nobody answers at the address, or not as Headway would
+└── Refused         the server answered with GraphQL errors; `code` is the first one's extensions.code
+"""
+
+import asyncio
+import ipaddress
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+from websockets.typing import Subprotocol
+
+PROTOCOL = Subprotocol("graphql-transport-ws")
+REQUEST_TIMEOUT_S = 30.0
+ACK_TIMEOUT_S = 10.0
+FATAL_CLOSE_CODES = range(4400, 4500)
+"""graphql-transport-ws closes with these when the client is at fault: coming back would change nothing."""
+
+
+class ApiError(Exception):
+    """An error with one line for whoever typed the command."""
+
+
+class Unreachable(ApiError):
+    """Nobody answers at the address, or not as Headway would."""
+
+
+class Refused(ApiError):
+    """The server said no."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        first = errors[0] if errors else {}
+        self.code = str(first.get("extensions", {}).get("code", "UNKNOWN"))
+        super().__init__(f"{self.code}: {first.get('message', 'no message')}")
+
+
+class ApiClient:
+    """Speaks to the Headway at `url`, such as http://127.0.0.1:8000."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Unreachable(f"expected an address such as http://127.0.0.1:8000, got {url!r}")
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/graphql')}"
+        self._through_proxy = not _is_local(parts.hostname)
+
+    async def execute(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a query or mutation and return its data. Raises Unreachable or Refused."""
+        body = orjson.dumps({"query": query, "variables": variables})
+        headers = {"content-type": "application/json", "accept": "application/graphql-response+json, application/json"}
+        try:
+            async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=self._through_proxy) as http:
+                response = await http.post(f"{self.url}/graphql", content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Unreachable(f"{self.url} does not answer ({_reason(exc)}); is `headway up` running?") from exc
+        return self._data_of(response)
+
+    def _data_of(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            answer = orjson.loads(response.content)
+        except orjson.JSONDecodeError as exc:
+            raise self._not_headway(f"status {response.status_code}, not JSON") from exc
+        if not isinstance(answer, dict):
+            raise self._not_headway(f"status {response.status_code}, not a GraphQL response")
+        if answer.get("errors"):
+            raise Refused(answer["errors"])
+        if not isinstance(answer.get("data"), dict):
+            raise self._not_headway(f"status {response.status_code}, no data")
+        return dict(answer["data"])
+
+    async def subscribe(self, query: str, variables: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Yield the data of each event until the server completes. Raises Unreachable (also mid-way) or Refused."""
+        address = self.url.replace("http", "ws", 1) + "/graphql"
+        try:
+            async with connect(
+                address, subprotocols=[PROTOCOL], proxy=True if self._through_proxy else None, max_size=None
+            ) as socket:
+                await self._begin(socket, query, variables)
+                async for data in self._events(socket):
+                    yield data
+        except ConnectionClosed as exc:
+            closed = exc.rcvd
+            if closed is not None and closed.code in FATAL_CLOSE_CODES:
+                raise Refused([{"message": closed.reason, "extensions": {"code": f"CLOSED_{closed.code}"}}]) from exc
+            raise Unreachable(f"{self.url} closed the connection ({_reason(exc)})") from exc
+        except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as exc:
+            raise Unreachable(f"{self.url} does not answer ({_reason(exc)}); is `headway up` running?") from exc
+
+    async def _begin(self, socket: ClientConnection, query: str, variables: Mapping[str, Any]) -> None:
+        if socket.subprotocol != PROTOCOL:
+            raise self._not_headway(f"it does not speak {PROTOCOL}")
+        await _send(socket, {"type": "connection_init"})
+        async with asyncio.timeout(ACK_TIMEOUT_S):
+            while (frame := await self._receive(socket))["type"] != "connection_ack":
+                await _answer_ping(socket, frame)
+        await _send(socket, {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})
+
+    async def _events(self, socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
+        while True:
+            frame = await self._receive(socket)
+            match frame["type"]:
+                case "next" if frame["payload"].get("errors"):
+                    raise Refused(frame["payload"]["errors"])
+                case "next":
+                    yield frame["payload"]["data"]
+                case "error":
+                    raise Refused(frame["payload"])
+                case "complete":
+                    return
+                case _:
+                    await _answer_ping(socket, frame)
+
+    async def _receive(self, socket: ClientConnection) -> dict[str, Any]:
+        try:
+            frame = orjson.loads(await socket.recv())
+        except orjson.JSONDecodeError as exc:
+            raise self._not_headway("it sent a frame that is not JSON") from exc
+        if not isinstance(frame, dict) or "type" not in frame:
+            raise self._not_headway("it sent a frame that is none of graphql-transport-ws")
+        return frame
+
+    def _not_headway(self, reason: str) -> Unreachable:
+        return Unreachable(f"what answers at {self.url} is not Headway: {reason}")
+
+
+async def _send(socket: ClientConnection, frame: Mapping[str, Any]) -> None:
+    await socket.send(orjson.dumps(frame).decode())
+
+
+async def _answer_ping(socket: ClientConnection, frame: Mapping[str, Any]) -> None:
+    if frame["type"] == "ping":
+        await _send(socket, {"type": "pong"})
+
+
+def _reason(exc: Exception) -> str:
+    return next(itertools.chain(str(exc).splitlines(), [type(exc).__name__]))[:200]
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

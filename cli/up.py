@@ -1,0 +1,80 @@
+"""`headway up` as its user sees it: few calm lines, one address, and the demo's bar."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from cli.bar import TaskBar
+from cli.client import ApiClient, ApiError
+from cli.tasks import follow, submit
+from core.errors import StartupError
+from core.settings import Settings
+from core.states import TaskStatus
+from stack.folder import FolderInUse
+from stack.process import ProcessFailed
+from stack.services import ServerNotFound
+from stack.supervisor import PortInUse, Supervisor
+from stack.topology import StackOptions
+
+DEMO_KIND = "processData"
+DEMO_INPUT = {"data": "hello", "iterations": 200}
+
+
+async def bring_up(options: StackOptions, *, demo: bool) -> int:
+    """Run the stack until it is told to stop. Returns the exit status, having printed why if it is not 0."""
+    console = Console(highlight=False)
+    try:
+        Settings()
+        supervisor = Supervisor(options, lambda line: console.print(f"  {escape(line)}", soft_wrap=True))
+        console.print(f"[bold]Headway[/] starts; data and logs in {escape(_short(options.data))}", soft_wrap=True)
+        await supervisor.run(lambda: _welcome(console, supervisor, options, demo))
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False, include_input=False)[0]
+        console.print(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", style="red", markup=False)
+        return 1
+    except (FolderInUse, PortInUse, ServerNotFound, ProcessFailed, StartupError, OSError) as exc:
+        console.print(f"headway: {exc}", style="red", markup=False, soft_wrap=True)
+        return 1
+    console.print("Stopped.")
+    return 0
+
+
+async def _welcome(console: Console, supervisor: Supervisor, options: StackOptions, demo: bool) -> None:
+    foundation = supervisor.foundation
+    for name, address in foundation.addresses.items():
+        ours = any(name == chain[-1].role for chain in foundation.chains)
+        console.print(f"  {name:<10}{escape(address.rpartition('@')[2])}{'' if ours else '  (yours)'}", soft_wrap=True)
+    if foundation.broker == "direct":
+        console.print("  broker    direct: no RabbitMQ, tasks go from MongoDB to the workers")
+    parts = [_count(options.gateways, "gateway"), _count(options.bridges, "bridge"), _count(options.workers, "worker")]
+    console.print(f"  {', '.join(parts)}{', nginx' if options.with_nginx else ''}")
+    if demo:
+        await _run_demo(console, options.url)
+    console.print(f"\n[bold green]Ready:[/] [bold]{options.url}[/]   Ctrl-C stops it.")
+
+
+async def _run_demo(console: Console, url: str) -> None:
+    client = ApiClient(url)
+    try:
+        task_id = await submit(client, DEMO_KIND, DEMO_INPUT)
+        with TaskBar(console) as bar:
+            async for view in follow(client, task_id):
+                bar.show(view)
+    except ApiError as exc:
+        console.print(f"  the demo task could not be run: {exc}", style="red", markup=False, soft_wrap=True)
+        return
+    if view.status is not TaskStatus.SUCCEEDED:
+        console.print(f"  the demo task ended {view.status}: {view.error}", style="red", markup=False, soft_wrap=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
