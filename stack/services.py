@@ -186,7 +186,7 @@ def nginx(data: Path, host: str, port: int, gateway_ports: Sequence[int]) -> Pro
     config = folder / "nginx.conf"
     values = {
         "HEADWAY_LISTEN": f"{host}:{port}",
-        "HEADWAY_UPSTREAMS": "\n    ".join(f"server 127.0.0.1:{number};" for number in gateway_ports),
+        "HEADWAY_UPSTREAMS": "\n        ".join(f"server 127.0.0.1:{number};" for number in gateway_ports),
         "HEADWAY_NGINX_DIR": str(folder),
     }
     config.write_text(render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")

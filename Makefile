@@ -1,0 +1,73 @@
+# Everything that a person or a machine does with this tree. `make help` lists it.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.PHONY: help setup ui run test check schema lock clean
+
+PORT ?= 8000
+ARGS ?=
+PY := .venv/bin/python
+NODE := $(CURDIR)/requirements/node
+UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
+COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
+
+help:
+	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
+	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
+	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
+	@echo "make setup   make .venv with everything, and the headway command in it"
+	@echo "make schema  write schema.graphql from the code"
+	@echo "make lock    resolve requirements/*.txt anew from pyproject.toml  (ARGS=--upgrade)"
+	@echo "make clean   remove .venv, the built pages and caches; the data in .headway stays"
+
+setup: .venv/installed
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	@python=$$(requirements/python) && { $(PY) -c 'import pip' 2>/dev/null || { \
+		echo "Making .venv with $$($$python --version)"; $$python -m venv --clear .venv; }; }
+	@echo "Installing Python packages"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+ui: ui/dist/index.html
+
+ui/node_modules/installed: ui/package-lock.json | .venv/installed
+	@echo "Installing the pages' packages"
+	@cd ui && $(NODE) npm ci --silent --no-fund --no-audit
+	@touch $@
+
+ui/dist/index.html: $(UI_SOURCES) ui/node_modules/installed
+	@echo "Building the pages"
+	@cd ui && $(NODE) npm run --silent build -- --logLevel warn
+	@touch $@
+
+run: setup ui
+	@.venv/bin/headway up --demo --port $(PORT) $(ARGS)
+
+test: setup ui
+	@requirements/test-servers
+	@if [ -f tests/node/package.json ]; then cd tests/node && $(NODE) npm ci --silent --no-fund --no-audit; fi
+	@$(NODE) $(PY) -m pytest $(ARGS)
+
+check: setup ui/node_modules/installed
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet . || { echo "Not formatted; run: .venv/bin/ruff format ."; exit 1; }
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m gateway.schema_export | diff -u schema.graphql - || { echo "schema.graphql is stale; run: make schema"; exit 1; }
+	@cd ui && $(NODE) npm run --silent check
+	@echo "All checks passed."
+
+schema: setup
+	@$(PY) -m gateway.schema_export > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+lock: setup
+	@$(COMPILE) $(ARGS) --output-file requirements/runtime.txt
+	@$(COMPILE) $(ARGS) --all-extras --output-file requirements/dev.txt
+
+clean:
+	@rm -rf .venv ui/dist ui/node_modules tests/node/node_modules build *.egg-info
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
