@@ -14,6 +14,7 @@ import vega_datasets
 
 from core.documents import Item
 from core.ids import new_id
+from jobs import upserts
 from jobs.kinds import import_items as kind_module
 from jobs.kinds.import_items import ImportFormat, ImportItemsInput, ImportItemsResult, import_items
 
@@ -221,3 +222,14 @@ async def test_file_with_a_header_only_is_done_at_once() -> None:
     context = DurableContext()
     assert counts(await import_items(context, csv_input("name,a\n"))) == (0, 0, 0)
     assert context.reports == [(0, 0)]
+
+
+async def test_key_gets_an_index_once_and_too_many_keys_get_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(await Item.get_pymongo_collection().index_information())
+    for _ in range(2):
+        await run(csv_input("name,iata\na,X\n", "iata"))
+    await run(csv_input("name,iata\na,X\n"))
+    assert len(await Item.get_pymongo_collection().index_information()) == before + 1
+    monkeypatch.setattr(upserts, "MAX_INDEXES", before + 1)
+    assert counts(await run(csv_input("name,icao\na,X\n", "icao"))) == (1, 0, 0)
+    assert len(await Item.get_pymongo_collection().index_information()) == before + 1

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from core.ids import new_id
 from jobs.kinds import load_kinds
-from jobs.kinds.import_items import ImportItemsInput, _item_id
+from jobs.kinds.import_items import ImportItemsInput
+from jobs.upserts import item_id
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_key_is_the_name_unless_told() -> None:
 
 def test_item_ids_are_version_7_and_sort_as_in_the_file() -> None:
     task_id = new_id()
-    ids = [_item_id(task_id, line) for line in (2, 3, 500, 2**20 - 1, 2**20, 8_000_000)]
+    ids = [item_id(task_id, line) for line in (2, 3, 500, 2**20 - 1, 2**20, 8_000_000)]
     assert ids == sorted(ids)
     assert {(ident.version, ident.variant) for ident in ids} == {(7, "specified in RFC 4122")}
     assert {ident.int >> 80 for ident in ids} == {task_id.int >> 80}
@@ -55,12 +56,12 @@ def test_item_ids_repeat_for_a_task_and_differ_between_tasks_of_one_millisecond(
     one, other = new_id(), new_id()
     if one.int >> 80 != other.int >> 80:
         other = type(one)(int=one.int >> 80 << 80 | other.int & (1 << 80) - 1)
-    assert _item_id(one, 7) == _item_id(one, 7)
-    assert _item_id(one, 7) != _item_id(other, 7)
+    assert item_id(one, 7) == item_id(one, 7)
+    assert item_id(one, 7) != item_id(other, 7)
 
 
 def test_ids_derive_from_any_uuid() -> None:
-    assert _item_id(uuid4(), 1).version == 7
+    assert item_id(uuid4(), 1).version == 7
 
 
 def test_contract_is_declared_and_every_field_described() -> None:
