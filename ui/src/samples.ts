@@ -133,7 +133,11 @@ const system = `# 6. Is the system well, and what can it run?
 query System {
   health {
     status
-    timestamp
+    services {
+      name
+      status
+      latencyMs
+    }
   }
   taskKinds {
     name
