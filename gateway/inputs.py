@@ -22,7 +22,7 @@ def parse_input(kind: Kind, value: object, path: str = "input") -> dict[str, Any
     Types are taken strictly, as GraphQL takes them: "5" is no number. Raises BadUserInput naming the first field that
     is wrong by its dotted path, and what it takes.
     """
-    shape = shape_of(kind.input_model, is_input=True)
+    shape = shape_of(kind.input_model)
     named = shape.internal(value, path)
     if _is_deeper(named, MAX_INPUT_DEPTH):
         raise BadUserInput(path, f"at most {MAX_INPUT_DEPTH} levels of objects and lists")
@@ -42,11 +42,9 @@ def parse_input(kind: Kind, value: object, path: str = "input") -> dict[str, Any
 def _bad_input(shape: Shape, error: ErrorDetails, path: str) -> BadUserInput:
     where, field = shape.locate(error["loc"], path)
     if error["type"] in ("value_error", "assertion_error"):
-        expected = str(error.get("ctx", {}).get("error", error["msg"]))
-    elif field is not None:
-        expected = field.expected
-    else:
-        expected = error["msg"]
+        said = str(error.get("ctx", {}).get("error", error["msg"]))
+        return BadUserInput(where, said.removeprefix("expected "))
+    expected = field.expected if field is not None else error["msg"]
     got = None if error["type"] == "missing" or isinstance(error["input"], Mapping) else error["input"]
     return BadUserInput(where, expected, got=got)
 

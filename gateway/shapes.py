@@ -1,17 +1,18 @@
-"""A kind's Pydantic models as clients see them: GraphQL names, forms and limits in words, and renaming both ways.
+"""A kind's Pydantic models as clients see them: GraphQL names, forms and constraints in words, and renaming both ways.
 
 The rules for generated types, from a Pydantic annotation to a Form:
 
 | annotation                                  | form                                                              |
 |---------------------------------------------|-------------------------------------------------------------------|
-| int                                         | INT (32 bits) where its bounds fit, or for inputs that have none; |
-|                                             | else BIG_INT (64 bits), so that no result can break a response    |
+| int                                         | INT (32 bits), or BIG_INT (64 bits) where its bounds reach beyond |
 | float · str · bool · UUID · datetime        | FLOAT · TEXT · BOOLEAN · ID · DATE_TIME                           |
 | Decimal · date · time                       | TEXT, as Pydantic writes them in JSON                             |
 | an Enum or a Literal of names               | Choice, a GraphQL enum                                            |
 | list, set, frozenset, tuple[X, ...]         | Many                                                              |
 | another model                               | Ref                                                               |
 | everything else (dict, Any, unions of more) | JSON                                                              |
+
+A larger number in a result's INT makes `result` null with an error that says so; `resultJson` gives it all the same.
 """
 
 import re
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.errors import BadUserInput
-from gateway.limits import Limits, read_limits
+from gateway.constraints import Constraints, read_constraints
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 BIG_MIN, BIG_MAX = -(2**63), 2**63 - 1
@@ -90,7 +91,7 @@ class Field:
     required: bool
     default: Any
     description: str
-    limits: Limits
+    constraints: Constraints
 
     @property
     def expected(self) -> str:
@@ -101,15 +102,14 @@ class Field:
             base = "a list"
         else:
             base = self.form.value if isinstance(self.form, Leaf) else "an object"
-        return f"{base}, {self.limits.words}" if self.limits.words else base
+        return f"{base}, {self.constraints.words}" if self.constraints.words else base
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One model. `is_input` decides what an int without bounds becomes."""
+    """One model."""
 
     model: type[BaseModel]
-    is_input: bool
     fields: tuple[Field, ...]
 
     @cached_property
@@ -139,7 +139,7 @@ class Shape:
         if value is None:
             return None
         if isinstance(form, Ref):
-            return shape_of(form.model, is_input=self.is_input).internal(value, path)
+            return shape_of(form.model).internal(value, path)
         if isinstance(form, Many) and isinstance(value, list):
             return [self._internal(field, form.of, inner, f"{path}.{index}") for index, inner in enumerate(value)]
         if isinstance(form, Choice):
@@ -161,7 +161,7 @@ class Shape:
 
     def _public(self, form: Form, value: Any) -> Any:
         if isinstance(form, Ref) and isinstance(value, Mapping):
-            return shape_of(form.model, is_input=self.is_input).public(value)
+            return shape_of(form.model).public(value)
         if isinstance(form, Many) and isinstance(value, list) and not isinstance(form.of, Leaf):
             return [self._public(form.of, inner) for inner in value]
         if isinstance(form, Choice):
@@ -177,18 +177,18 @@ class Shape:
             if known is not None:
                 field = known
                 form = known.form.of if isinstance(known.form, Many) else known.form
-                shape = shape_of(form.model, is_input=self.is_input) if isinstance(form, Ref) else None
+                shape = shape_of(form.model) if isinstance(form, Ref) else None
             path = f"{path}.{known.public if known else part}"
         return path, field
 
 
-@lru_cache(maxsize=None)
-def shape_of(model: type[BaseModel], *, is_input: bool) -> Shape:
+@cache
+def shape_of(model: type[BaseModel]) -> Shape:
     """Return the shape of a model. Raises TypeError where two fields would get the same GraphQL name."""
-    fields = tuple(_field(model, name, info, is_input) for name, info in model.model_fields.items())
+    fields = tuple(_field(model, name, info) for name, info in model.model_fields.items())
     if len({field.public for field in fields}) < len(fields):
         raise TypeError(f"{model.__name__}: two fields have the same name in camelCase")
-    return Shape(model, is_input, fields)
+    return Shape(model, fields)
 
 
 def camel_case(name: str) -> str:
@@ -197,16 +197,17 @@ def camel_case(name: str) -> str:
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
-def _field(model: type[BaseModel], name: str, info: FieldInfo, is_input: bool) -> Field:
-    limits = read_limits(info.metadata)
+def _field(model: type[BaseModel], name: str, info: FieldInfo) -> Field:
+    constraints = read_constraints(info.metadata)
     annotation, nullable = _without_none(info.annotation)
-    form = _form(annotation, limits, is_input, f"{model.__name__}{name.title().replace('_', '')}")
+    form = _form(annotation, constraints, f"{model.__name__}{name.title().replace('_', '')}")
     if isinstance(form, Many):
-        limits = replace(limits, counted="entries")
+        constraints = replace(constraints, counted="entries")
     default = PydanticUndefined if info.default_factory is not None else info.default
     if isinstance(form, Ref | Many) or form is Leaf.JSON:
         default = None if default is None else PydanticUndefined
-    parts = [(info.description or "").strip(), limits.sentence]
+    described = (info.description or "").strip()
+    parts = [described, "" if constraints.words.lower() in described.lower() else constraints.sentence]
     return Field(
         name=name,
         public=camel_case(name),
@@ -215,7 +216,7 @@ def _field(model: type[BaseModel], name: str, info: FieldInfo, is_input: bool) -
         required=info.is_required(),
         default=default,
         description=" ".join(part for part in parts if part),
-        limits=limits,
+        constraints=constraints,
     )
 
 
@@ -239,19 +240,19 @@ _LEAVES: Mapping[Any, Leaf] = {
 }
 
 
-def _form(annotation: Any, limits: Limits, is_input: bool, choice_name: str) -> Form:
+def _form(annotation: Any, constraints: Constraints, choice_name: str) -> Form:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return _form(args[0], read_limits(annotation.__metadata__), is_input, choice_name)
+        return _form(args[0], read_constraints(annotation.__metadata__), choice_name)
     if annotation is int:
-        return _int_form(limits, is_input)
+        return _int_form(constraints)
     if annotation in _LEAVES:
         return _LEAVES[annotation]
     if origin is Literal:
         return _choice(choice_name, "", [(str(arg), arg) for arg in args])
     if origin in (list, set, frozenset) or (origin is tuple and len(args) == 2 and args[1] is Ellipsis):
         inner, nullable = _without_none(args[0])
-        return Many(_form(inner, Limits(), is_input, choice_name), nullable)
+        return Many(_form(inner, Constraints(), choice_name), nullable)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         values = [(member.name, member.value) for member in annotation]
         return _choice(annotation.__name__, annotation.__doc__ or "", values)
@@ -260,10 +261,10 @@ def _form(annotation: Any, limits: Limits, is_input: bool, choice_name: str) -> 
     return Leaf.JSON
 
 
-def _int_form(limits: Limits, is_input: bool) -> Leaf:
-    least = limits.least if limits.least is not None else (INT_MIN if is_input else BIG_MIN)
-    most = limits.most if limits.most is not None else (INT_MAX if is_input else BIG_MAX)
-    return Leaf.INT if least >= INT_MIN and most <= INT_MAX else Leaf.BIG_INT
+def _int_form(constraints: Constraints) -> Leaf:
+    below = constraints.least is not None and constraints.least < INT_MIN
+    above = constraints.most is not None and constraints.most > INT_MAX
+    return Leaf.BIG_INT if below or above else Leaf.INT
 
 
 def _choice(name: str, description: str, values: list[tuple[str, Any]]) -> Form:

@@ -27,7 +27,7 @@ MAX_KEY_CHARS = 200
 MAX_AHEAD_S = 366 * 24 * 3600.0
 """How far in the future a task may be scheduled: a year."""
 APPEND_WAIT_S = 0.25
-"""The first event goes to the stream before the message does, but a silent Redis delays the message no longer than this."""
+"""The first event goes to the stream before the message does; a silent Redis delays the message no longer than this."""
 MAX_HANDOVERS = 10_000
 """Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
 BY = "gateway"
@@ -152,9 +152,7 @@ class Submitter:
     async def _mark_published(self, task: Task) -> None:
         published_at = utc_now()
         try:
-            await Task.get_pymongo_collection().update_one(
-                {"_id": task.id}, {"$set": {"published_at": published_at}}
-            )
+            await Task.get_pymongo_collection().update_one({"_id": task.id}, {"$set": {"published_at": published_at}})
         except PyMongoError as exc:
             log.warning("Could not note that a task was published", task_id=str(task.id), reason=str(exc))
             return

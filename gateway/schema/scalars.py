@@ -9,6 +9,7 @@ import strawberry
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.types.scalar import ScalarDefinition
 
+from core.errors import shown
 from gateway.shapes import BIG_MAX, BIG_MIN
 
 JSON = NewType("JSON", object)
@@ -32,17 +33,20 @@ def write_date_time(value: Any) -> str:
 
 def read_date_time(value: object) -> datetime:
     """Return the moment that RFC 3339 text names, cut to the millisecond; its offset is required."""
-    expected = "expected an RFC 3339 date and time with an offset, such as 2026-01-31T12:00:00Z"
-    if not isinstance(value, str):
-        raise StrawberryInputCoercionError(f"DateTime: {expected}")
-    try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None or "T" not in value.upper():
-            raise ValueError("no offset or no time")
-        moment = moment.astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        raise StrawberryInputCoercionError(f"DateTime: {expected}, got {value[:80]!r}") from exc
+    moment = _parse(value) if isinstance(value, str) else None
+    if moment is None:
+        raise StrawberryInputCoercionError(
+            f"DateTime: expected RFC 3339 text with an offset, such as 2026-01-31T12:00:00Z, got {shown(value)}"
+        )
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _parse(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None and "T" in text.upper() else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _big_int(value: object) -> int:
@@ -54,7 +58,8 @@ def _big_int(value: object) -> int:
 
 
 def _scalar(name: str, description: str, **options: Any) -> ScalarDefinition:
-    return strawberry.scalar(name=name, description=description, **options)
+    scalar: ScalarDefinition = strawberry.scalar(name=name, description=description, **options)
+    return scalar
 
 
 SCALARS: Mapping[object, ScalarDefinition] = {

@@ -10,8 +10,8 @@ from pydantic.fields import FieldInfo
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a field's value must keep to. `least` and `most` are inclusive unless `_open` says otherwise."""
+class Constraints:
+    """What a field's value must keep to. A bound is inclusive unless its `_open` says otherwise."""
 
     least: float | None = None
     most: float | None = None
@@ -25,7 +25,7 @@ class Limits:
 
     @property
     def words(self) -> str:
-        """The limits as a phrase, empty where there are none: `1 to 10,000`, `at most 200 characters`."""
+        """The constraints as a phrase, empty where there are none: `1 to 10,000`, `at most 200 characters`."""
         parts = []
         if self.least is not None or self.most is not None:
             parts.append(self._range_words())
@@ -39,7 +39,7 @@ class Limits:
 
     @property
     def sentence(self) -> str:
-        """The limits as a sentence of their own, empty where there are none."""
+        """The constraints as a sentence of their own, empty where there are none."""
         words = self.words
         return f"{words[0].upper()}{words[1:]}." if words else ""
 
@@ -51,23 +51,23 @@ class Limits:
         return " and ".join(part for part in (least, most) if part)
 
 
-def read_limits(metadata: Iterable[Any], *, counted: str = "characters") -> Limits:
-    """Return the limits that a field's metadata spells; of what it does not know it says nothing."""
-    limits = Limits(counted=counted)
+def read_constraints(metadata: Iterable[Any], *, counted: str = "characters") -> Constraints:
+    """Return the constraints that a field's metadata spells; of what it does not know it says nothing."""
+    constraints = Constraints(counted=counted)
     for mark in metadata:
-        limits = _with(limits, mark)
-    return limits
+        constraints = _with(constraints, mark)
+    return constraints
 
 
-def _with(limits: Limits, mark: Any) -> Limits:
+def _with(constraints: Constraints, mark: Any) -> Constraints:
     if isinstance(mark, FieldInfo):
         for inner in mark.metadata:
-            limits = _with(limits, inner)
-        return limits
+            constraints = _with(constraints, inner)
+        return constraints
     if isinstance(mark, at.GroupedMetadata) and not isinstance(mark, StringConstraints):
         for inner in mark:
-            limits = _with(limits, inner)
-        return limits
+            constraints = _with(constraints, inner)
+        return constraints
     changes = {
         "least": _first(mark, "ge", "gt"),
         "most": _first(mark, "le", "lt"),
@@ -80,7 +80,7 @@ def _with(limits: Limits, mark: Any) -> Limits:
         "least_open": True if _first(mark, "gt") is not None else None,
         "most_open": True if _first(mark, "lt") is not None else None,
     }
-    return replace(limits, **{key: value for key, value in (changes | opened).items() if value is not None})
+    return replace(constraints, **{key: value for key, value in (changes | opened).items() if value is not None})
 
 
 def _first(mark: Any, *names: str) -> Any:

@@ -1,0 +1,41 @@
+"""The GraphQL schema, code first: one module a noun, put together here."""
+
+import types
+from collections.abc import Mapping
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from gateway.schema.health import HealthQuery
+from gateway.schema.item_mutations import ItemMutation
+from gateway.schema.items import ItemQuery
+from gateway.schema.kinds import KindQuery, SubmitMutation, build_kind_types
+from gateway.schema.nodes import NodeQuery
+from gateway.schema.scalars import SCALARS, read_attribute
+from gateway.schema.subscriptions import Subscription
+from gateway.schema.tasks import TaskQuery, UntypedTask
+from jobs.kinds import Kind
+
+
+@strawberry.type(description="What can be read.")
+class Query(ItemQuery, TaskQuery, KindQuery, HealthQuery, NodeQuery):
+    """The root of queries."""
+
+
+def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
+    """Return the schema with these kinds in it. Raises TypeError where a kind's models can't become GraphQL types.
+
+    Its resolvers expect a gateway.context.OperationContext whose services know the same kinds.
+    """
+    added = build_kind_types(kinds)
+    bases = (ItemMutation, *((added.mutation,) if added.mutation else ()), SubmitMutation)
+    mutation = strawberry.type(
+        types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."
+    )
+    return strawberry.Schema(
+        query=Query,
+        mutation=mutation,
+        subscription=Subscription,
+        types=[UntypedTask, *added.task_types],
+        config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS)),
+    )

@@ -1,0 +1,195 @@
+"""Items: the type, its connection, and how items are read."""
+
+import re
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+from graphql import GraphQLResolveInfo
+from strawberry import UNSET
+
+from core import documents
+from core.errors import BadUserInput, NotFound
+from core.ids import parse_id
+from core.items import MAX_METADATA_DEPTH, MAX_NAME_CHARS, validate_metadata, validate_metadata_key
+from gateway.schema.fields import query
+from gateway.schema.node import NodeType
+from gateway.schema.paging import (
+    AFTER_HELP,
+    DEFAULT_FIRST,
+    FIRST_HELP,
+    ID,
+    Order,
+    Page,
+    PageInfo,
+    count,
+    moment_key,
+    read_page,
+    text_key,
+)
+from gateway.schema.scalars import JSON
+
+MAX_METADATA_CONDITIONS = 10
+
+
+@strawberry.type(name="Item", description="A thing in the catalogue.")
+class ItemType(NodeType):
+    """Its values are the stored document's attributes."""
+
+    name: str = strawberry.field(description="1 to 200 characters; several items may have the same name.")
+    description: str | None = strawberry.field(description="A longer text, null if there is none.")
+    metadata: JSON = strawberry.field(description="An object that may hold anything else known of the item.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was last changed; at first, when it was made.")
+
+    @classmethod
+    def is_type_of(cls, source: Any, _: GraphQLResolveInfo[Any]) -> bool:
+        """Tell graphql-core that stored items are of this type."""
+        return isinstance(source, documents.Item)
+
+
+@strawberry.type(description="An item and its place in the list.")
+class ItemEdge:
+    """Relay's edge."""
+
+    node: ItemType = strawberry.field(description="The item.")
+    cursor: str = strawberry.field(description="Its place in this order, for `after`.")
+
+
+@strawberry.type(description="A page of items.")
+class ItemConnection:
+    """Relay's connection; its source is a Page."""
+
+    edges: list[ItemEdge] = strawberry.field(description="The page's items, each with its cursor.")
+    nodes: list[ItemType] = strawberry.field(description="The page's items.")
+    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+
+    total_count: int = strawberry.field(
+        resolver=count, description="How many items the filter matches on all pages; counted only when asked for."
+    )
+
+
+@strawberry.enum(description="The order of items. Items that are equal in it stand in the order they were made.")
+class ItemOrder(Enum):
+    """A member's name is also the name inside its cursors."""
+
+    NEWEST_FIRST = strawberry.enum_value("NEWEST_FIRST", description="The latest made first.")
+    OLDEST_FIRST = strawberry.enum_value("OLDEST_FIRST", description="The first made first.")
+    NAME_ASC = strawberry.enum_value("NAME_ASC", description="By name, A before Z; capitals before small letters.")
+    NAME_DESC = strawberry.enum_value("NAME_DESC", description="By name, Z before A.")
+    UPDATED_ASC = strawberry.enum_value("UPDATED_ASC", description="The longest unchanged first.")
+    UPDATED_DESC = strawberry.enum_value("UPDATED_DESC", description="The latest changed first.")
+
+
+ORDERS = {
+    order.name: order
+    for order in (
+        Order("NEWEST_FIRST", (ID,), -1),
+        Order("OLDEST_FIRST", (ID,), 1),
+        Order("NAME_ASC", (text_key("name"), ID), 1),
+        Order("NAME_DESC", (text_key("name"), ID), -1),
+        Order("UPDATED_ASC", (moment_key("updated_at"), ID), 1),
+        Order("UPDATED_DESC", (moment_key("updated_at"), ID), -1),
+    )
+}
+
+
+@strawberry.input(description="A condition on one value inside the metadata.")
+class MetadataEquals:
+    """A path and the value it must have."""
+
+    path: str = strawberry.field(description="Names joined by dots, such as `address.city`.")
+    value: JSON = strawberry.field(
+        description="What must stand there. A list there matches too if it contains the value; null also matches where "
+        "nothing stands."
+    )
+
+    def query(self, field: str) -> dict[str, Any]:
+        """Return the condition for MongoDB. Raises BadUserInput."""
+        parts = self.path.split(".")
+        if len(parts) > MAX_METADATA_DEPTH:
+            raise BadUserInput(f"{field}.path", f"at most {MAX_METADATA_DEPTH} names", got=self.path)
+        for part in parts:
+            validate_metadata_key(part, f"{field}.path")
+        validate_metadata({"value": self.value}, field)
+        return {"metadata." + self.path: {"$eq": self.value}}
+
+
+@strawberry.input(description="Which items to list: those that meet every condition given.")
+class ItemFilter:
+    """Conditions on items."""
+
+    name_prefix: str | None = strawberry.field(
+        default=UNSET, description="The name begins with this text, capitals and small letters told apart."
+    )
+    name_contains: str | None = strawberry.field(
+        default=UNSET, description="The name contains this text, capitals and small letters told apart."
+    )
+    metadata: list[MetadataEquals] | None = strawberry.field(
+        default=UNSET, description=f"Values that the metadata must have, at most {MAX_METADATA_CONDITIONS}."
+    )
+    created_from: datetime | None = strawberry.field(default=UNSET, description="Made at this moment or later.")
+    created_to: datetime | None = strawberry.field(default=UNSET, description="Made before this moment.")
+
+    def query(self) -> dict[str, Any]:
+        """Return the conditions for MongoDB. Raises BadUserInput."""
+        conditions: list[dict[str, Any]] = []
+        if self.name_prefix:
+            conditions.append({"name": {"$regex": "^" + _escaped(self.name_prefix, "filter.namePrefix")}})
+        if self.name_contains:
+            conditions.append({"name": {"$regex": _escaped(self.name_contains, "filter.nameContains")}})
+        if len(self.metadata or ()) > MAX_METADATA_CONDITIONS:
+            raise BadUserInput("filter.metadata", f"at most {MAX_METADATA_CONDITIONS} conditions")
+        conditions += [part.query(f"filter.metadata.{index}") for index, part in enumerate(self.metadata or ())]
+        conditions += created_between(self.created_from, self.created_to)
+        return {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else {}
+
+
+def created_between(since: datetime | None, before: datetime | None) -> list[dict[str, Any]]:
+    """Return the condition of both filters on the moment of creation, as a list of none or one."""
+    bounds = {"$gte": since, "$lt": before}
+    given = {operator: bound for operator, bound in bounds.items() if bound}
+    return [{"created_at": given}] if given else []
+
+
+def _escaped(text: str, field: str) -> str:
+    if len(text) > MAX_NAME_CHARS or "\0" in text:
+        raise BadUserInput(field, f"at most {MAX_NAME_CHARS} characters and no NUL", got=text)
+    return re.escape(text)
+
+
+async def find_item(ident: str) -> documents.Item:
+    """Return the item with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
+    item = await documents.Item.get(parse_id(ident))
+    if item is None:
+        raise NotFound("item", ident)
+    return item
+
+
+@strawberry.type
+class ItemQuery:
+    """The roots that read items."""
+
+    @query(ItemType, description="The item with this id; NOT_FOUND if there is none.")
+    async def item(self, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]) -> documents.Item:
+        return await find_item(id)
+
+    @query(ItemConnection, description="Items, a page at a time.")
+    async def items(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST_HELP)] = DEFAULT_FIRST,
+        after: Annotated[str | None, strawberry.argument(description=AFTER_HELP)] = UNSET,
+        filter: Annotated[ItemFilter | None, strawberry.argument(description="Which items; null means all.")] = UNSET,
+        order: Annotated[
+            ItemOrder | None, strawberry.argument(description="In which order; null means NEWEST_FIRST.")
+        ] = UNSET,
+    ) -> Page[documents.Item]:
+        return await read_page(
+            documents.Item.get_pymongo_collection(),
+            filter.query() if filter else {},
+            ORDERS[(order or ItemOrder.NEWEST_FIRST).name],
+            first=first,
+            after=after,
+            view=documents.Item.model_validate,
+        )

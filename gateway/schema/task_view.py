@@ -1,0 +1,103 @@
+"""What the schema shows of a stored task: plain attributes, worked out when they are asked for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
+from core.states import Delivery, TaskStatus
+from gateway.shapes import INT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressView:
+    """How far a task is. `current` and `total` are capped at what a GraphQL Int holds; `percent` is not affected."""
+
+    progress: TaskProgress
+
+    @property
+    def current(self) -> int:
+        return max(0, min(self.progress.current, INT_MAX))
+
+    @property
+    def total(self) -> int | None:
+        return None if self.progress.total is None else max(0, min(self.progress.total, INT_MAX))
+
+    @property
+    def percent(self) -> float | None:
+        if not self.progress.total or self.progress.total < 0:
+            return None
+        return round(max(0.0, min(100.0 * self.progress.current / self.progress.total, 100.0)), 2)
+
+    @property
+    def message(self) -> str | None:
+        return self.progress.message
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """One change of status."""
+
+    entry: TimelineEntry
+
+    @property
+    def status(self) -> TaskStatus:
+        return self.entry.status
+
+    @property
+    def at(self) -> datetime:
+        return self.entry.at
+
+    @property
+    def attempt(self) -> int:
+        return self.entry.attempt
+
+    @property
+    def by(self) -> str:
+        return self.entry.by
+
+    @property
+    def reason(self) -> str | None:
+        return self.entry.reason
+
+    @property
+    def error(self) -> TaskFailure | None:
+        if self.entry.error_code is None:
+            return None
+        return TaskFailure(code=self.entry.error_code, message=self.entry.error_message or "")
+
+    @property
+    def cursor(self) -> str:
+        return str(self.entry.cursor)
+
+
+class TaskView:
+    """A stored task under the names of the schema, with how the news of it came.
+
+    What is not here by another name is the document's own attribute.
+    """
+
+    __slots__ = ("delivery", "document")
+
+    def __init__(self, document: Task, delivery: Delivery = Delivery.LIVE) -> None:
+        self.document = document
+        self.delivery = delivery
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.document, name)
+
+    @property
+    def kind(self) -> str:
+        return self.document.kind
+
+    @property
+    def cursor(self) -> str:
+        return str(self.document.cursor)
+
+    @property
+    def progress(self) -> ProgressView:
+        return ProgressView(self.document.progress)
+
+    @property
+    def timeline(self) -> list[TimelineView]:
+        return [TimelineView(entry) for entry in self.document.timeline]
