@@ -24,7 +24,11 @@ class ProcessDataInput(BaseModel):
     @field_validator("data")
     @classmethod
     def _is_small(cls, data: str) -> str:
-        if len(data) > MAX_DATA_BYTES or len(data.encode()) > MAX_DATA_BYTES:
+        try:
+            size = len(data.encode())
+        except UnicodeEncodeError as exc:
+            raise ValueError("expected text that is valid Unicode (no lone surrogates)") from exc
+        if size > MAX_DATA_BYTES:
             raise ValueError(f"expected at most {MAX_DATA_BYTES:,} bytes in UTF-8")
         return data
 
