@@ -96,12 +96,14 @@ def _become(module: str, context: typer.Context) -> NoReturn:
 def submit_task(
     kind: Annotated[str, typer.Argument(help="Such as processData; `taskKinds` lists them.")],
     task_input: Annotated[str, typer.Option("--input", help="JSON, @FILE to read it from, or - for standard input.")],
+    options: Annotated[str, typer.Option(help='Such as {"priority": "HIGH"}; JSON, @FILE or -.')] = "null",
     url: Url = DEFAULT_URL,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end, like `watch`.")] = False,
 ) -> None:
     """Submit a task and print its id."""
     client = _client(url)
-    task_id = _run(lambda: submit(client, kind, _parse_input(task_input)))
+    arguments = _parse_json(task_input, "--input"), _parse_json(options, "--options")
+    task_id = _run(lambda: submit(client, kind, *arguments))
     if not watch_it:
         typer.echo(task_id)
         return
@@ -132,7 +134,7 @@ async def _watch(client: ApiClient, task_id: str) -> ExitStatus:
     return ENDS[view.status]
 
 
-def _parse_input(text: str) -> Any:
+def _parse_json(text: str, option: str) -> Any:
     try:
         if text == "-":
             text = sys.stdin.read()
@@ -140,9 +142,9 @@ def _parse_input(text: str) -> Any:
             text = Path(text[1:]).read_text(encoding="utf-8")
         return orjson.loads(text)
     except (OSError, UnicodeDecodeError) as exc:
-        raise typer.BadParameter(f"can't be read: {exc}", param_hint="--input") from exc
+        raise typer.BadParameter(f"can't be read: {exc}", param_hint=option) from exc
     except orjson.JSONDecodeError as exc:
-        raise typer.BadParameter(f"expected JSON: {exc}", param_hint="--input") from exc
+        raise typer.BadParameter(f"expected JSON: {exc}", param_hint=option) from exc
 
 
 def _client(url: str) -> ApiClient:

@@ -9,7 +9,11 @@ from typing import Any
 from cli.client import ApiClient, Unreachable
 from core.states import TaskStatus
 
-SUBMIT = "mutation ($kind: String!, $input: JSON!) { submitTask(kind: $kind, input: $input) { id } }"
+SUBMIT = """
+mutation ($kind: String!, $input: JSON!, $options: TaskOptions) {
+  submitTask(kind: $kind, input: $input, options: $options) { id }
+}
+"""
 FOLLOW = """
 subscription ($id: ID!) {
   taskProgress(id: $id) {
@@ -76,9 +80,9 @@ class TaskView:
         )
 
 
-async def submit(client: ApiClient, kind: str, task_input: Any) -> str:
-    """Submit a task and return its id. Raises ApiError."""
-    data = await client.execute(SUBMIT, {"kind": kind, "input": task_input})
+async def submit(client: ApiClient, kind: str, task_input: Any, options: Any = None) -> str:
+    """Submit a task with TaskOptions as the API names them and return its id. Raises ApiError."""
+    data = await client.execute(SUBMIT, {"kind": kind, "input": task_input, "options": options})
     return str(data["submitTask"]["id"])
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from cli.bar import TaskBar
 from cli.client import ApiClient, ApiError
 from cli.tasks import follow, submit
+from core.connections import public_address
 from core.errors import StartupError
 from core.settings import Settings
 from core.states import TaskStatus
@@ -45,7 +46,8 @@ async def _welcome(console: Console, supervisor: Supervisor, options: StackOptio
     foundation = supervisor.foundation
     for name, address in foundation.addresses.items():
         ours = any(name == chain[-1].role for chain in foundation.chains)
-        console.print(f"  {name:<10}{escape(address.rpartition('@')[2])}{'' if ours else '  (yours)'}", soft_wrap=True)
+        shown = public_address(address)
+        console.print(f"  {name:<10}{escape(shown)}{'' if ours else '  (yours)'}", soft_wrap=True)
     if foundation.broker == "direct":
         console.print("  broker    direct: no RabbitMQ, tasks go from MongoDB to the workers")
     parts = [_count(options.gateways, "gateway"), _count(options.bridges, "bridge"), _count(options.workers, "worker")]

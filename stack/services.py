@@ -4,6 +4,7 @@ Each function writes what configuration its server needs and returns the Program
 listen on 127.0.0.1 only.
 """
 
+import os
 import re
 import shutil
 import sys
@@ -190,9 +191,11 @@ def nginx(data: Path, host: str, port: int, gateway_ports: Sequence[int]) -> Pro
         "HEADWAY_NGINX_DIR": str(folder),
     }
     config.write_text(render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")
+    # As root, nginx would run its workers as someone who may not write in our folder.
+    directives = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"
     return Program(
         "nginx",
-        _words(program, "-c", config, "-p", folder, "-e", "stderr", "-g", "daemon off;"),
+        _words(program, "-c", config, "-p", folder, "-e", "stderr", "-g", directives),
         ready=lambda: port_is_open(port),
         port=port,
         url=f"http://{host}:{port}",

@@ -102,3 +102,18 @@ def _is_ready(stack: RunningStack) -> bool:
         return stack.processes().ready
     except (OSError, msgspec.MsgspecError):
         return False
+
+
+def descendants(mark: str) -> list[int]:
+    """Return every process, however far down, that was started with HEADWAY_TEST_MARK=`mark` in its environment."""
+    wanted, found = f"HEADWAY_TEST_MARK={mark}".encode(), []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:  # It has ended meanwhile, or is a zombie.
+            continue
+        if wanted in environment.split(b"\0"):
+            found.append(int(entry.name))
+    return found
