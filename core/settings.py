@@ -32,6 +32,13 @@ class Settings(BaseSettings):
 
     worker_slots: int = Field(4, ge=1, le=1000)
     worker_processes: int = Field(4, ge=1, le=64)
+    kind_modules: str = ""
+    """Modules outside this package that declare kinds, separated by commas."""
     drain_s: float = Field(20.0, ge=0)
     bridge_window: int = Field(64, ge=1)
     process_data_rounds: int = Field(2_000, ge=1)
+
+    @property
+    def extra_kinds(self) -> list[str]:
+        """The names in `kind_modules`."""
+        return [name.strip() for name in self.kind_modules.split(",") if name.strip()]

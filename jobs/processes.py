@@ -15,7 +15,7 @@ import msgspec
 from pebble import ProcessExpired, ProcessPool
 
 from jobs.attempt import LOG_CHARS, Attempt
-from jobs.kinds import Kind, load_kinds
+from jobs.kinds import Kind, known_kinds, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
 
 SAY_EVERY_S = 0.05
@@ -106,17 +106,17 @@ class ChildContext:
         self._channel.send(_encoder.encode(said))
 
 
-def _start_child(channel: socket.socket) -> None:
+def _start_child(channel: socket.socket, modules: list[str]) -> None:
     global _child_socket  # noqa: PLW0603  # One channel a process, set once by the pool's initializer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group; the worker decides.
     # Dies with the process that started it, also when that one is killed.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _child_socket = channel
-    load_kinds()
+    load_kinds(modules)
 
 
 def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any, values: dict[str, Any]) -> Outcome:
-    kind = load_kinds()[name]
+    kind = known_kinds()[name]
     assert _child_socket is not None
     context = ChildContext(_child_socket, task_id, epoch, attempt, state)
     try:
@@ -128,13 +128,18 @@ def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any
 
 
 class Processes:
-    """A pool of child processes, and the one socket on which they speak. Use it as an async context manager."""
+    """A pool of child processes, and the one socket on which they speak. Use it as an async context manager.
 
-    def __init__(self, size: int) -> None:
+    `modules` are those outside this package that declare kinds.
+    """
+
+    def __init__(self, size: int, modules: list[str]) -> None:
         context = multiprocessing.get_context("forkserver")
         self._parent, self._child = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._parent.setblocking(False)
-        self._pool = ProcessPool(max_workers=size, context=context, initializer=_start_child, initargs=(self._child,))
+        self._pool = ProcessPool(
+            max_workers=size, context=context, initializer=_start_child, initargs=(self._child, modules)
+        )
         self._attempts: dict[tuple[UUID, int], Attempt] = {}
 
     async def __aenter__(self) -> "Processes":

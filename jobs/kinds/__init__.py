@@ -7,7 +7,7 @@ runs on the worker's event loop; a plain `def` is CPU-bound and runs in a proces
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, get_type_hints
 from uuid import UUID
@@ -119,8 +119,18 @@ def kind(*, timeout_s: float, max_attempts: int = 3) -> Callable[[F], F]:
     return declare
 
 
-def load_kinds() -> dict[str, Kind]:
-    """Import every module of this package and return the kinds they declare, by name, in alphabetical order."""
+def load_kinds(modules: Iterable[str] = ()) -> dict[str, Kind]:
+    """Import every module of this package and `modules` beside it; return the kinds declared, in alphabetical order.
+
+    Raises ModuleNotFoundError if one of `modules` is not installed.
+    """
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
+    for name in modules:
+        importlib.import_module(name)
+    return known_kinds()
+
+
+def known_kinds() -> dict[str, Kind]:
+    """Return the kinds declared by the modules imported so far, in alphabetical order."""
     return dict(sorted(_registry.items()))

@@ -43,10 +43,10 @@ async def run(settings: Settings) -> None:
         ledger = Ledger(name)
         stack.push_async_callback(ledger.aclose)
         announcer = Announcer(EventStreams(redis, settings.namespace), ledger)
-        processes = await stack.enter_async_context(Processes(settings.worker_processes))
+        processes = await stack.enter_async_context(Processes(settings.worker_processes, settings.extra_kinds))
         await processes.warm_up()
         queue = RunQueue(redis, settings.namespace)
-        runner = Runner(load_kinds(), ledger, announcer, processes)
+        runner = Runner(load_kinds(settings.extra_kinds), ledger, announcer, processes)
         worker = TaskWorker(redis, queue, ledger, announcer, runner, slots=settings.worker_slots)
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, worker.stop)

@@ -1,0 +1,101 @@
+"""Real bridge and worker processes on the test's own namespace."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.connections import MongoClient, open_amqp
+from core.documents import Task, TimelineEntry
+from core.messages import TaskMessage
+from core.publisher import RabbitPublisher
+from core.settings import Settings
+from core.states import Priority, TaskStatus
+
+Launch = Callable[..., "subprocess.Popen[bytes]"]
+Submit = Callable[..., Awaitable[Task]]
+
+
+def environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """Return the environment under which a process reads exactly these settings."""
+    urls = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url, "AMQP_URL": settings.amqp_url}
+    others = {
+        f"HEADWAY_{name.upper()}": str(value)
+        for name, value in settings.model_dump().items()
+        if not name.endswith("_url")
+    }
+    return {**os.environ, **urls, **others, **extra}
+
+
+@pytest.fixture
+async def launch(settings: Settings, mongo: MongoClient, tmp_path: Path) -> AsyncIterator[Launch]:
+    """Start `python -m jobs.<role>`; whatever still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(role: str, **extra: str) -> "subprocess.Popen[bytes]":
+        with (tmp_path / f"{role}-{len(started)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"jobs.{role}"], env=environment(settings, **extra), stderr=log
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+    for process in started:
+        try:
+            await asyncio.to_thread(process.wait, 20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    _show_logs(tmp_path)
+
+
+def _show_logs(folder: Path) -> None:
+    for log_file in sorted(folder.glob("*.log")):
+        print(log_file.name, log_file.read_text(), sep="\n")  # noqa: T201  # Shown by pytest when the test fails.
+
+
+@pytest.fixture
+async def submit(settings: Settings, mongo: MongoClient) -> AsyncIterator[Submit]:
+    """Store a PENDING task and publish it, as the gateway does."""
+    connection = await open_amqp(settings)
+    publisher = RabbitPublisher(connection, settings.namespace)
+
+    async def send(kind: str, values: dict[str, Any], *, publish: bool = True, **fields: Any) -> Task:
+        fields = {"status": TaskStatus.PENDING, "max_attempts": 3, "timeout_s": 60.0, **fields}
+        task = Task(kind=kind, input=values, **fields)
+        task.timeline.append(TimelineEntry(epoch=1, n=1, at=task.created_at, attempt=0, status=task.status, by="test"))
+        await task.insert()
+        if publish:
+            await publisher.publish(TaskMessage(task.id, 1), Priority.NORMAL)
+        return task
+
+    yield send
+    await connection.close()
+
+
+async def until_true(task_id: UUID, holds: Callable[[Task], object], within_s: float = 30.0) -> Task:
+    """Return the task once the condition holds for it. MongoDB has no wake-up, so this looks 20 times a second."""
+    async with asyncio.timeout(within_s):
+        while True:
+            task = await Task.get(task_id)
+            assert task is not None
+            if holds(task):
+                return task
+            await asyncio.sleep(0.05)
+
+
+async def until(task_id: UUID, *statuses: TaskStatus, within_s: float = 30.0) -> Task:
+    """Return the task once it has one of these statuses."""
+    return await until_true(task_id, lambda task: task.status in statuses, within_s)
