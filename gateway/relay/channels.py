@@ -1,0 +1,180 @@
+"""The replica's one pub/sub connection: which channels are wanted, which are confirmed, and whether it is alive.
+
+Only this module's own asyncio task touches the connection, because redis-py drops it when a sender is cancelled.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from core.telemetry import get_logger
+
+log = get_logger(__name__)
+PING_EVERY_S = 1.0
+SILENCE_S = 2.5
+"""A connection that says nothing for so long is dead: it is pinged every second."""
+RECONNECT_S = (0.1, 1.0)
+CHUNK = 500
+"""Channels in one command."""
+
+
+class Listener(Protocol):
+    """What the connection reports. Its methods neither block nor raise."""
+
+    def heard(self, channel: str, data: bytes) -> None:
+        """Take a message."""
+
+    def confirmed(self, channel: str) -> None:
+        """Take note that every message of the channel comes from here on."""
+
+    def lost(self) -> None:
+        """Take note that no message comes, until channels are confirmed again."""
+
+
+class ConnectionLost(ConnectionError):
+    """The connection died, or came back without telling."""
+
+
+class Channels:
+    """Keeps one connection subscribed to the wanted channels. `run` owns it; to end it, `stop`, then cancel it.
+
+    Cancelling alone does not do: before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may swallow it, and a
+    task group that has also seen an error raises only that. So every loop in here also looks whether it is to go on.
+    """
+
+    def __init__(self, redis: Redis, listener: Listener, base_channel: str) -> None:
+        self.up = asyncio.Event()
+        self._redis = redis
+        self._listener = listener
+        self._base = base_channel
+        self._wanted: set[str] = set()
+        self._sent: set[str] = set()
+        self._unanswered: Counter[str] = Counter()
+        self._changed = asyncio.Event()
+        self._heard_at = 0.0
+        self._current: PubSub | None = None
+        self._stopping = False
+
+    def want(self, channel: str) -> None:
+        """Have the channel subscribed to; its confirmation is reported to the listener."""
+        self._wanted.add(channel)
+        self._changed.set()
+
+    def drop(self, channel: str) -> None:
+        """Have the channel unsubscribed from."""
+        self._wanted.discard(channel)
+        self._changed.set()
+
+    def is_confirmed(self, channel: str) -> bool:
+        """Return whether every message of the channel comes at present."""
+        return self.up.is_set() and channel in self._sent and channel not in self._unanswered
+
+    def stop(self) -> None:
+        """Have `run` end rather than go on, wherever it is."""
+        self._stopping = True
+        self._leave()
+
+    def _leave(self) -> None:
+        """Have the loops of the present connection end."""
+        self._current = None
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection is lost."""
+        pause_s, most_s = RECONNECT_S
+        while not self._stopping:
+            try:
+                await self._connected()
+            except* (RedisError, OSError, TimeoutError) as failures:
+                if self.up.is_set():
+                    log.warning("The pub/sub connection is lost.", reason=str(failures.exceptions[0])[:200])
+            except* Exception:
+                log.exception("The pub/sub connection ended by a bug; it is opened again.")
+            if self.up.is_set():
+                self.up.clear()
+                self._listener.lost()
+                pause_s = RECONNECT_S[0]
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(most_s, pause_s * 2)
+
+    async def _connected(self) -> None:
+        """Live through one connection. A new PubSub each time: the old one would resubscribe on its own."""
+        self._sent.clear()
+        self._unanswered.clear()
+        self._changed.set()
+        pubsub = self._current = self._redis.pubsub()
+        try:
+            # The base channel keeps it in subscribed state, in which redis-py never reads behind the reader's back.
+            await pubsub.subscribe(self._base)
+            self._unanswered[self._base] += 1
+            self._heard_at = asyncio.get_running_loop().time()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(pubsub), name="relay: read pub/sub")
+                group.create_task(self._write(pubsub), name="relay: write pub/sub")
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped.
+
+    async def _read(self, pubsub: PubSub) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._current is pubsub:
+                message = await pubsub.get_message(timeout=None)
+                self._heard_at = loop.time()
+                if message is None:
+                    continue
+                kind, channel = message["type"], _text(message["channel"])
+                if kind == "message":
+                    self._listener.heard(channel, message["data"])
+                elif kind in ("subscribe", "unsubscribe"):
+                    self._answered(kind, channel)
+        finally:
+            self._leave()
+
+    def _answered(self, kind: str, channel: str) -> None:
+        """Count an answer. The latest command for a channel is answered when none is left to come."""
+        if not self._unanswered[channel]:
+            raise ConnectionLost(f"{channel} was confirmed again, so the connection had gone and come back")
+        self._unanswered[channel] -= 1
+        if self._unanswered[channel]:
+            return
+        del self._unanswered[channel]
+        if channel == self._base:
+            self.up.set()
+        elif kind == "subscribe" and channel in self._wanted:
+            self._listener.confirmed(channel)
+
+    async def _write(self, pubsub: PubSub) -> None:
+        loop = asyncio.get_running_loop()
+        ping_at = loop.time() + PING_EVERY_S
+        while self._current is pubsub:
+            try:
+                async with asyncio.timeout_at(ping_at):
+                    await self._changed.wait()
+            except TimeoutError:
+                if self._current is not pubsub:
+                    return
+                if loop.time() - self._heard_at > SILENCE_S:
+                    raise ConnectionLost(f"Redis said nothing for {SILENCE_S:g} s") from None
+                await pubsub.ping()
+                ping_at = loop.time() + PING_EVERY_S
+            self._changed.clear()
+            await self._send(pubsub)
+
+    async def _send(self, pubsub: PubSub) -> None:
+        while self._current is pubsub and (gone := list(self._sent - self._wanted)[:CHUNK]):
+            self._sent.difference_update(gone)
+            self._unanswered.update(gone)
+            await pubsub.unsubscribe(*gone)
+        while self._current is pubsub and (fresh := list(self._wanted - self._sent)[:CHUNK]):
+            self._sent.update(fresh)
+            self._unanswered.update(fresh)
+            await pubsub.subscribe(*fresh)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
