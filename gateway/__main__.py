@@ -5,6 +5,7 @@ import logging
 import sys
 
 import uvloop
+from pydantic import ValidationError
 
 from core.errors import StartupError
 from core.settings import Settings
@@ -15,16 +16,26 @@ from gateway.transports.limits import EdgeLimits
 
 def main() -> int:
     """Serve until told to stop; return the exit code."""
-    settings = Settings()
-    configure_logging(settings, "gateway")
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
+        settings, limits = Settings(), EdgeLimits()
+        configure_logging(settings, "gateway")
+        logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, EdgeLimits()))
+            runner.run(serve(settings, limits))
+    except ValidationError as exc:
+        sys.stderr.write(f"{_describe(exc)}\n")
+        return 1
     except StartupError as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
     return 0
+
+
+def _describe(exc: ValidationError) -> str:
+    """Return which variable is wrong and how, without its value, which may be a secret."""
+    wrong = exc.errors(include_url=False, include_input=False)[0]
+    name = str(wrong["loc"][0])
+    return f"{name if name.isupper() else f'HEADWAY_{name.upper()}'}: {wrong['msg']}"
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ async def open_replica(settings: Settings) -> AsyncIterator[Replica]:
             publisher = RabbitPublisher(amqp, settings.namespace)
         else:
             publisher = DirectPublisher(redis, settings.namespace)
-        kinds = load_kinds()
+        kinds = load_kinds(settings.extra_kinds)
         streams = EventStreams(redis, settings.namespace)
         relay = await stack.enter_async_context(Relay(redis, streams, settings.namespace))
         submitter = Submitter(settings, publisher, streams)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -57,10 +58,9 @@ class Edge:
     async def wait_until_empty(self) -> None:
         """Return once no socket and no operation is left."""
         async with asyncio.timeout(10):
-            while len(self.app.state.sockets) or any(
-                task.get_name().startswith("operation ") for task in asyncio.all_tasks()
-            ):
+            while len(self.app.state.sockets) or self.running_operations:  # noqa: ASYNC110  # The table has no event.
                 await asyncio.sleep(0.01)
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("operation ")]
 
     async def stop(self) -> None:
         """Stop as SIGTERM does."""
@@ -110,14 +110,16 @@ class Client:
             frames.append(await self.read())
         return frames
 
+    async def _read_all(self) -> None:
+        while True:
+            await self.read()
+
     async def read_close(self) -> tuple[int, str]:
         """Read to the end; return the close frame's code and reason."""
-        try:
-            while True:
-                await self.read()
-        except ConnectionClosed as exc:
-            assert exc.rcvd is not None
-            return exc.rcvd.code, exc.rcvd.reason
+        with pytest.raises(ConnectionClosed) as closed:
+            await self._read_all()
+        assert closed.value.rcvd is not None
+        return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
 @asynccontextmanager
