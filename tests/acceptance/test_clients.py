@@ -1,0 +1,132 @@
+"""Clients that people use, many at a time: the Python gql client, and graphql-ws from npm on Node."""
+
+import asyncio
+import json
+import os
+import shutil
+from contextlib import AsyncExitStack
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gql import GraphQLRequest
+from gql.client import AsyncClientSession
+
+from core.events import Cursor
+from tests.acceptance.api import FOLLOW, PROCESS, Task, check_story, follow, http_session, submit, ws_session
+from tests.running_stack import RunningStack
+
+NODE_CLIENT = Path(__file__).parents[1] / "node"
+NODE_TIMEOUT_S = 90.0
+MANY = 50
+
+
+async def submit_and_follow(http: AsyncClientSession, ws: AsyncClientSession, data: str) -> tuple[str, list[Task]]:
+    task_id = await submit(http, PROCESS, input={"data": data, "iterations": 40})
+    return task_id, await follow(ws, task_id)
+
+
+@pytest.mark.timeout(240)
+async def test_fifty_tasks_at_once_each_tell_their_own_subscriber_the_whole_story(stack: RunningStack) -> None:
+    async with AsyncExitStack() as sessions:
+        http = await sessions.enter_async_context(http_session(stack.url))
+        sockets = [await sessions.enter_async_context(ws_session(stack.ws_url)) for _ in range(MANY)]
+        stories = await asyncio.gather(
+            *(submit_and_follow(http, socket, f"task {number}") for number, socket in enumerate(sockets))
+        )
+    assert len({task_id for task_id, _ in stories}) == MANY
+    for number, (task_id, told) in enumerate(stories):
+        check_story(told)
+        assert {(task["id"], task["kind"]) for task in told} == {(task_id, "processData")}
+        snapshot, end = told[0], told[-1]
+        assert Cursor.parse(snapshot["cursor"]) >= Cursor(1, 1)
+        assert (end["status"], end["progress"]["current"]) == ("SUCCEEDED", 40)
+        digest = f"task {number}".encode()
+        for _ in range(end["result"]["rounds"]):
+            digest = sha256(digest).digest()
+        assert end["result"]["processedItems"][0]["digest"] == digest.hex()
+
+
+async def test_subscribers_of_one_task_on_one_socket_all_hear_its_end(stack: RunningStack) -> None:
+    async with http_session(stack.url) as http, ws_session(stack.ws_url) as ws:
+        task_id = await submit(http, PROCESS, input={"data": "shared", "iterations": 200})
+        stories = await asyncio.gather(*(follow(ws, task_id) for _ in range(10)))
+    for told in stories:
+        check_story(told)
+        assert told[-1] == stories[0][-1]
+
+
+async def test_late_subscriber_gets_the_end_at_once_and_nothing_else(stack: RunningStack) -> None:
+    async with http_session(stack.url) as http, ws_session(stack.ws_url) as ws:
+        task_id, told = await submit_and_follow(http, ws, "late")
+        late = await follow(ws, task_id)
+    assert [{**task, "delivery": None} for task in late] == [{**told[-1], "delivery": None}]
+
+
+async def test_subscriber_that_comes_back_goes_on_from_where_the_task_stands(stack: RunningStack) -> None:
+    async with http_session(stack.url) as http:
+        task_id = await submit(http, PROCESS, input={"data": "back", "iterations": 1500})
+        async with ws_session(stack.ws_url) as first:
+            before = await _follow_until_progress(first, task_id)
+        async with ws_session(stack.ws_url) as second:
+            after = await follow(second, task_id)
+    check_story(after)
+    assert Cursor.parse(after[0]["cursor"]) >= Cursor.parse(before[-1]["cursor"])
+    assert after[0]["progress"]["current"] >= before[-1]["progress"]["current"] > 0
+
+
+async def _follow_until_progress(session: AsyncClientSession, task_id: str) -> list[Task]:
+    told: list[Task] = []
+    stream = session.subscribe(GraphQLRequest(FOLLOW, variable_values={"id": task_id}))
+    async for data in stream:
+        told.append(data["taskProgress"])
+        if told[-1]["progress"]["current"] > 0:
+            break
+    await stream.aclose()
+    return told
+
+
+async def test_npm_client_follows_tasks_to_their_end_and_survives_refusals(stack: RunningStack) -> None:
+    inputs = [{"data": f"node {number}", "iterations": 60} for number in range(5)]
+    seen = await _run_node_client(stack.ws_url, inputs)
+    assert seen["closes"] == [{"code": 1000, "reason": "Normal Closure"}]
+    assert seen["stillServed"] == {"data": {"health": {"status": "HEALTHY"}}}
+    assert seen["errors"] == {
+        "unknownId": ["NOT_FOUND"],
+        "noId": ["BAD_USER_INPUT"],
+        "noSuchField": ["GRAPHQL_VALIDATION_FAILED"],
+        "badVariable": ["BAD_USER_INPUT"],
+    }
+    assert len(seen["tasks"]) == len(inputs)
+    for task in seen["tasks"]:
+        check_story(task["told"])
+        end = task["told"][-1]
+        assert (end["id"], end["status"], end["result"]["totalProcessed"]) == (task["id"], "SUCCEEDED", 60)
+        assert len({item["digest"] for item in end["result"]["processedItems"]}) == 60
+
+
+async def _run_node_client(ws_url: str, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    node = shutil.which("node")
+    assert node, "no node on the PATH: `make test` brings one"
+    assert (NODE_CLIENT / "node_modules").is_dir(), f"run `npm ci` in {NODE_CLIENT}, or `make test`"
+    process = await asyncio.create_subprocess_exec(
+        node,
+        "follow.mjs",
+        ws_url,
+        json.dumps(inputs),
+        cwd=NODE_CLIENT,
+        env={"PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(NODE_TIMEOUT_S):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, err.decode()
+    seen: dict[str, Any] = json.loads(out)
+    return seen
