@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stack.process import Child, Guard, ProcessFailed, Program
@@ -12,7 +12,21 @@ from stack.state import RunningProcess
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 STEADY_AFTER_S = 30.0
-"""A child that lived this long starts over with the first pause."""
+"""A child that lived this long is steady: its next death is no reason to wait."""
+
+
+class Backoff:
+    """How long to wait before a child is started again: twice as long each time, up to a bound."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_PAUSE_S
+
+    def next_pause_s(self, lived_s: float) -> float:
+        """Return the pause after a life of `lived_s`; a long one starts over with the first pause."""
+        if lived_s >= STEADY_AFTER_S:
+            self._pause_s = FIRST_PAUSE_S
+        pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, LONGEST_PAUSE_S)
+        return pause_s
 
 
 @dataclass
@@ -21,15 +35,13 @@ class Member:
 
     child: Child
     started_at: float
-    pause_s: float = FIRST_PAUSE_S
+    backoff: Backoff = field(default_factory=Backoff)
     due: float | None = None
     restarts: int = 0
 
     def schedule_restart(self, now: float) -> float:
         """Set `due` and return the pause until then."""
-        if now - self.started_at >= STEADY_AFTER_S:
-            self.pause_s = FIRST_PAUSE_S
-        pause_s, self.pause_s = self.pause_s, min(self.pause_s * 2, LONGEST_PAUSE_S)
+        pause_s = self.backoff.next_pause_s(now - self.started_at)
         self.due = now + pause_s
         return pause_s
 

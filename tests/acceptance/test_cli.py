@@ -1,0 +1,128 @@
+"""`headway submit` and `headway watch` against a real stack: what they print, and which exit status tells what."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stack.process import free_port
+from tests.running_stack import PROJECT, RunningStack, clean_environment
+
+UNKNOWN_ID = "0190f5c4-7e1a-7c3b-9d2e-3f4a5b6c7d8e"
+
+
+@pytest.fixture
+def headway(tmp_path: Path) -> "Headway":
+    return Headway(tmp_path)
+
+
+class Headway:
+    """Runs the command as a user would, with an empty home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def __call__(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=PROJECT,
+            env=clean_environment(self._home) | {"COLUMNS": "200"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+
+def cancel(stack: RunningStack, task_id: str) -> None:
+    query = 'mutation ($id: ID!) { cancelTask(id: $id, reason: "not wanted") { status } }'
+    answer = httpx.post(f"{stack.url}/graphql", json={"query": query, "variables": {"id": task_id}}, timeout=30).json()
+    assert "errors" not in answer, answer
+
+
+def test_submit_prints_the_id_and_watch_the_result(headway: Headway, stack: RunningStack) -> None:
+    task_input = json.dumps({"data": "cli", "iterations": 5})
+    submitted = headway("submit", "processData", "--input", task_input, "--url", stack.url)
+    assert submitted.returncode == 0, submitted.stderr
+    task_id = submitted.stdout.strip()
+
+    watched = headway("watch", task_id, "--url", stack.url)
+
+    assert watched.returncode == 0, watched.stderr
+    assert json.loads(watched.stdout)["totalProcessed"] == 5
+    assert "processData SUCCEEDED 5 of 5" in watched.stderr
+
+
+def test_submit_follows_to_the_end_when_asked(headway: Headway, stack: RunningStack, tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_text('{"data": "file", "iterations": 2}')
+
+    done = headway("submit", "processData", "--input", f"@{file}", "--watch", "--url", stack.url)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totalProcessed"] == 2
+
+
+def test_submit_reads_its_input_from_standard_input(headway: Headway, stack: RunningStack) -> None:
+    done = headway("submit", "processData", "--input", "-", "--url", stack.url, stdin='{"data": "-", "iterations": 1}')
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_end_has_an_exit_status_of_its_own(headway: Headway, stack: RunningStack) -> None:
+    slow = json.dumps({"data": "slow", "iterations": 10_000})
+
+    def submit(options: dict[str, object]) -> str:
+        done = headway("submit", "processData", "--input", slow, "--options", json.dumps(options), "--url", stack.url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    failing = submit({"timeoutS": 0.2, "maxAttempts": 1})
+    cancelled = submit({"delayS": 3600})
+    cancel(stack, cancelled)
+
+    failed = headway("watch", failing, "--url", stack.url)
+    assert (failed.returncode, "TIMEOUT: " in failed.stderr) == (4, True), failed.stderr
+    ended = headway("watch", cancelled, "--url", stack.url)
+    assert (ended.returncode, "not wanted" in ended.stderr) == (5, True), ended.stderr
+
+
+def test_refusal_names_its_code_and_field(headway: Headway, stack: RunningStack) -> None:
+    too_few = headway("submit", "processData", "--input", '{"data": "x", "iterations": 0}', "--url", stack.url)
+    assert (too_few.returncode, too_few.stdout) == (1, "")
+    assert too_few.stderr.startswith("headway: BAD_USER_INPUT: ")
+    assert "iterations" in too_few.stderr
+
+    unknown = headway("watch", UNKNOWN_ID, "--url", stack.url)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("headway: NOT_FOUND: ")
+
+
+def test_nobody_at_the_address_is_one_line(headway: Headway) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    for arguments in (("submit", "processData", "--input", "{}"), ("watch", UNKNOWN_ID)):
+        done = headway(*arguments, "--url", url)
+
+        assert done.returncode == 3
+        assert done.stderr.startswith(f"headway: {url} does not answer")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_input_that_is_not_json_is_wrong_usage(headway: Headway) -> None:
+    done = headway("submit", "processData", "--input", "{oops", "--url", "http://127.0.0.1:1")
+
+    assert done.returncode == 2
+    assert "expected JSON" in done.stderr
+
+
+def test_schema_command_prints_the_committed_schema(headway: Headway) -> None:
+    done = headway("schema")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (PROJECT / "schema.graphql").read_text(encoding="utf-8")
