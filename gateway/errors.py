@@ -7,6 +7,7 @@
 | a document that does not parse                       | GRAPHQL_PARSE_FAILED                     |
 | a document that the schema refuses                   | GRAPHQL_VALIDATION_FAILED                |
 | variables or arguments of the wrong type or missing  | BAD_USER_INPUT                           |
+| a number in a result that no Int can hold            | VALUE_OUT_OF_RANGE                       |
 | anything else                                        | INTERNAL, masked, logged in full         |
 """
 
@@ -29,6 +30,8 @@ _COERCION = re.compile(
     r"|Argument '[^']*' (has invalid value|of (required|non-null) type))"
 )
 """How graphql-core 3.3 words what it finds wrong with values; it gives these errors no class of their own."""
+
+_OUT_OF_RANGE = "Int cannot represent non 32-bit signed integer value"
 
 
 def translate(exc: BaseException) -> HeadwayError | None:
@@ -81,6 +84,8 @@ def _graphql_code(error: GraphQLError, cause: BaseException | None) -> str | Non
         return "GRAPHQL_PARSE_FAILED"
     if isinstance(cause, StrawberryInputCoercionError) or _COERCION.match(error.message):
         return "BAD_USER_INPUT"
+    if error.message.startswith(_OUT_OF_RANGE):
+        return "VALUE_OUT_OF_RANGE"
     if error.path is None and (cause is None or isinstance(cause, GraphQLError)):
         return "GRAPHQL_VALIDATION_FAILED"
     return None

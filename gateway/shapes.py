@@ -15,6 +15,7 @@ The rules for generated types, from a Pydantic annotation to a Form:
 A larger number in a result's INT makes `result` null with an error that says so; `resultJson` gives it all the same.
 """
 
+import inspect
 import re
 import types
 import typing
@@ -96,13 +97,18 @@ class Field:
     @property
     def expected(self) -> str:
         """What an error message says that this field takes."""
-        if isinstance(self.form, Choice):
-            base = "one of " + ", ".join(name for name, _ in self.form.values)
-        elif isinstance(self.form, Many):
-            base = "a list"
-        else:
-            base = self.form.value if isinstance(self.form, Leaf) else "an object"
-        return f"{base}, {self.constraints.words}" if self.constraints.words else base
+        return expected_of(self.form, self.constraints)
+
+
+def expected_of(form: Form, constraints: Constraints) -> str:
+    """Return a form and its limits in words: `a whole number, 1 to 50`."""
+    if isinstance(form, Choice):
+        base = "one of " + ", ".join(name for name, _ in form.values)
+    elif isinstance(form, Many):
+        base = "a list"
+    else:
+        base = form.value if isinstance(form, Leaf) else "an object"
+    return f"{base}, {constraints.words}" if constraints.words else base
 
 
 @dataclass(frozen=True)
@@ -206,8 +212,6 @@ def _field(model: type[BaseModel], name: str, info: FieldInfo) -> Field:
     default = PydanticUndefined if info.default_factory is not None else info.default
     if isinstance(form, Ref | Many) or form is Leaf.JSON:
         default = None if default is None else PydanticUndefined
-    described = (info.description or "").strip()
-    parts = [described, "" if constraints.words.lower() in described.lower() else constraints.sentence]
     return Field(
         name=name,
         public=camel_case(name),
@@ -215,9 +219,18 @@ def _field(model: type[BaseModel], name: str, info: FieldInfo) -> Field:
         nullable=nullable,
         required=info.is_required(),
         default=default,
-        description=" ".join(part for part in parts if part),
+        description=_describe(info, form, constraints),
         constraints=constraints,
     )
+
+
+def _describe(info: FieldInfo, form: Form, constraints: Constraints) -> str:
+    """Return a field's own description, with its limits unless it tells them itself; without one, what it takes."""
+    own = (info.description or "").strip()
+    if not own:
+        words = expected_of(form, constraints)
+        return f"{words[0].upper()}{words[1:]}."
+    return own if constraints.words.lower() in own.lower() else f"{own} {constraints.sentence}"
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
@@ -255,7 +268,7 @@ def _form(annotation: Any, constraints: Constraints, choice_name: str) -> Form:
         return Many(_form(inner, Constraints(), choice_name), nullable)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         values = [(member.name, member.value) for member in annotation]
-        return _choice(annotation.__name__, annotation.__doc__ or "", values)
+        return _choice(annotation.__name__, inspect.cleandoc(annotation.__doc__ or ""), values)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Ref(annotation)
     return Leaf.JSON
@@ -269,5 +282,5 @@ def _int_form(constraints: Constraints) -> Leaf:
 
 def _choice(name: str, description: str, values: list[tuple[str, Any]]) -> Form:
     if all(_NAME.match(text) and text not in _RESERVED and not text.startswith("__") for text, _ in values):
-        return Choice(name, description, tuple(values))
+        return Choice(name, description or f"{name}.", tuple(values))
     return Leaf.TEXT if all(isinstance(value, str) for _, value in values) else Leaf.JSON

@@ -60,8 +60,8 @@ class SubmitOptions:
             raise BadUserInput("options.timeoutS", "more than 0 and at most 86,400 seconds", got=self.timeout_s)
         _expect_range("options.maxAttempts", self.max_attempts, 1, MAX_ATTEMPTS, f"1 to {MAX_ATTEMPTS}")
         key = self.idempotency_key
-        if key is not None and not (1 <= len(key) <= MAX_KEY_CHARS and "\0" not in key):
-            raise BadUserInput("options.idempotencyKey", f"1 to {MAX_KEY_CHARS} characters", got=key)
+        if key is not None and not (1 <= len(key) <= MAX_KEY_CHARS and key.isprintable()):
+            raise BadUserInput("options.idempotencyKey", f"1 to {MAX_KEY_CHARS} printable characters", got=key)
 
     def due_at(self, now: datetime) -> datetime | None:
         """Return when the task may start, None if that is now."""

@@ -35,8 +35,8 @@ class TaskOptions:
     )
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
-        description=f"1 to {MAX_KEY_CHARS} characters of your choice. Submitting the same kind and input with the same "
-        "key again returns the task of the first time; with another kind or input it is a CONFLICT.",
+        description=f"1 to {MAX_KEY_CHARS} printable characters of your choice. Submitting the same kind and input "
+        "with the same key again returns the task of the first time; with another kind or input it is a CONFLICT.",
     )
 
     def parsed(self) -> SubmitOptions:
