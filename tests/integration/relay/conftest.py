@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from core.settings import Settings
 from core.streams import EventStreams
 from gateway.relay import Relay
 from stack import services
-from stack.process import Child, Guard, free_port
+from stack.process import Child, Guard, Program, free_port
 from tests.integration.relay.writer import Writer
 
 
@@ -41,47 +42,57 @@ async def relay(mongo: MongoClient, redis: Redis, settings: Settings) -> AsyncIt
         assert (relay.watched, relay.subscribers) == (0, 0)
 
 
-class Valkey:
-    """A Valkey that may be killed and comes back empty on the same port."""
+class Server:
+    """A server that may be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, guard: Guard) -> None:
-        self._folder = folder
-        self._guard = guard
-        self._port = free_port()
-        self._child: Child | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+    def __init__(self, program: Program, log: Path, guard: Guard) -> None:
+        assert program.url is not None
+        self.url = program.url
+        self._child = Child(program, log, guard)
 
     async def start(self) -> None:
-        """Start it with no data; waits until it answers."""
-        folder = self._folder / secrets.token_hex(4)
-        child = self._child = Child(services.redis(folder, self._port), folder / "valkey.log", self._guard)
-        await asyncio.to_thread(child.start)
-        await asyncio.to_thread(child.await_ready)
+        """Start it; waits until it answers."""
+        await asyncio.to_thread(self._child.start)
+        await asyncio.to_thread(self._child.await_ready)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        assert self._child is not None
         assert self._child.pid is not None
         os.kill(self._child.pid, number)
 
+    async def stop(self) -> None:
+        """End it in good order; waits until it is gone."""
+        await asyncio.to_thread(self._child.stop, 10.0)
+
     async def kill(self) -> None:
         """End it as a crash would; waits until it is gone."""
-        assert self._child is not None
-        self.signal(signal.SIGKILL)
-        await asyncio.to_thread(self._child.await_end, 5.0)
+        if self._child.running:
+            self.signal(signal.SIGKILL)
+            await asyncio.to_thread(self._child.await_end, 5.0)
 
 
 @pytest.fixture
-async def valkey(tmp_path: Path, process_guard: Guard) -> AsyncIterator[Valkey]:
-    """A running Valkey of the test's own."""
-    valkey = Valkey(tmp_path, process_guard)
-    await valkey.start()
-    yield valkey
-    await valkey.kill()
+async def valkey(tmp_path: Path, process_guard: Guard) -> AsyncIterator[Server]:
+    """A running Valkey of the test's own, which keeps nothing."""
+    program = services.redis(tmp_path, free_port())
+    forgetful = replace(program, argv=(*program.argv, "--appendonly", "no"))
+    server = Server(forgetful, tmp_path / "valkey.log", process_guard)
+    await server.start()
+    yield server
+    await server.kill()
 
 
 @pytest.fixture
-async def own_redis(valkey: Valkey, settings: Settings) -> AsyncIterator[Redis]:
+async def mongodb(tmp_path: Path, process_guard: Guard) -> AsyncIterator[Server]:
+    """A running MongoDB-protocol server of the test's own, which keeps its data."""
+    server = Server(services.mongodb(tmp_path, free_port()), tmp_path / "mongodb.log", process_guard)
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def own_redis(valkey: Server, settings: Settings) -> AsyncIterator[Redis]:
     """A client of the test's own Valkey."""
     client = await open_redis(settings.model_copy(update={"redis_url": valkey.url}))
     yield client

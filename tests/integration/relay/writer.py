@@ -6,21 +6,33 @@ from redis.asyncio import Redis
 
 from core.clock import utc_now
 from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
-from core.events import Cursor, Event, Progressed
+from core.events import Cursor, Event, Progressed, encode_event, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams, StreamEvent
-from core.transitions import Transition, claimed, failed, progress_fields, progress_write, queued, requeued, succeeded
+from core.transitions import (
+    Transition,
+    cancelling,
+    claimed,
+    failed,
+    progress_fields,
+    progress_write,
+    queued,
+    requeued,
+    succeeded,
+)
 
 
 class Writer:
     """Moves one task on. It holds the task's latest epoch and numbers its events."""
 
-    def __init__(self, streams: EventStreams, task_id: UUID) -> None:
+    def __init__(self, redis: Redis, namespace: str, task_id: UUID) -> None:
         self.task_id = task_id
+        self.stream = stream_key(namespace, task_id)
         self.cursor = Cursor(1, 1)
         self.attempt = 0
         self.told = progress_fields(TaskProgress(), None)
-        self._streams = streams
+        self._redis = redis
+        self._streams = EventStreams(redis, namespace)
 
     @classmethod
     async def submit(cls, redis: Redis, namespace: str) -> "Writer":
@@ -36,7 +48,7 @@ class Writer:
             timeline=[entry],
         )
         await task.insert()
-        writer = cls(EventStreams(redis, namespace), task.id)
+        writer = cls(redis, namespace, task.id)
         await writer.append(writer.cursor, entry.event())
         return writer
 
@@ -56,6 +68,10 @@ class Writer:
     async def tell(self, event: StreamEvent) -> None:
         """Append and publish what was stored."""
         await self._streams.append([event])
+
+    async def put(self, event: StreamEvent) -> None:
+        """Append what was stored, but have nobody hear of it."""
+        await self._redis.xadd(self.stream, {"e": encode_event(event.event)}, id=str(event.cursor))
 
     async def queue(self) -> None:
         """PENDING → QUEUED."""
@@ -94,6 +110,10 @@ class Writer:
     def next(self) -> Cursor:
         """The id of the next event."""
         return Cursor(self.cursor.epoch, self.cursor.n + 1)
+
+    def cancelling(self) -> Transition:
+        """The announcement of a cancel, still to be stored."""
+        return cancelling(self.task_id, self.next, by="worker", reason="asked")
 
     def succeeded(self) -> Transition:
         """The success, still to be stored."""
