@@ -1,0 +1,53 @@
+"""Calls that come while a flush is under way share the next one."""
+
+import asyncio
+
+import pytest
+
+from core.grouping import GroupCommit
+
+
+async def test_concurrent_calls_share_flushes_and_get_their_own_results() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        batches.append(items)
+        await asyncio.sleep(0)
+        return [item * 10 for item in items]
+
+    group = GroupCommit(flush, name="test", limit=4)
+    results = await asyncio.gather(*(group.submit(number) for number in range(10)))
+    assert results == [number * 10 for number in range(10)]
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+
+
+async def test_failure_reaches_every_caller_of_its_batch_and_no_other() -> None:
+    async def flush(items: list[int]) -> list[int]:
+        if 1 in items:
+            raise OSError("away")
+        return items
+
+    group = GroupCommit(flush, name="test")
+    first = await asyncio.gather(group.submit(1), group.submit(2), return_exceptions=True)
+    assert [type(result) for result in first] == [OSError, OSError]
+    assert await group.submit(3) == 3
+
+
+async def test_cancelled_caller_leaves_its_item_to_be_flushed() -> None:
+    flushed: list[int] = []
+    go = asyncio.Event()
+
+    async def flush(items: list[int]) -> list[int]:
+        await go.wait()
+        flushed.extend(items)
+        return items
+
+    group = GroupCommit(flush, name="test")
+    caller = asyncio.create_task(group.submit(1))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    go.set()
+    await group.aclose()
+    assert flushed == [1]
