@@ -1,0 +1,305 @@
+"""GraphQL over HTTP on a live gateway: the status, media type and error of every way a request can go."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.transports.limits import EdgeLimits
+from tests.integration.gateway_transports.edge import Edge
+
+RESPONSE_JSON = "application/graphql-response+json"
+JSON = "application/json"
+UNFINISHED = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.fixture
+async def client(edge: Edge) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the live gateway that sends no Accept header of its own."""
+    async with httpx.AsyncClient(base_url=edge.url, timeout=20) as client:
+        del client.headers["accept"]
+        yield client
+
+
+def code_of(response: httpx.Response) -> str:
+    """Return the code of the only error of a response that has no data and may not be cached."""
+    body = response.json()
+    assert list(body) == ["errors"]
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"].split(";")[0] in (JSON, RESPONSE_JSON)
+    (error,) = body["errors"]
+    code: str = error["extensions"]["code"]
+    return code
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (None, JSON),
+        ("*/*", JSON),
+        (JSON, JSON),
+        (RESPONSE_JSON, RESPONSE_JSON),
+        (f"{JSON}, {RESPONSE_JSON}", RESPONSE_JSON),
+        (f"{RESPONSE_JSON};q=0.5, {JSON};q=0.9", JSON),
+    ],
+)
+async def test_answer_has_the_preferred_media_type(
+    client: httpx.AsyncClient, accept: str | None, media_type: str
+) -> None:
+    headers = {} if accept is None else {"accept": accept}
+    response = await client.post("/graphql", json={"query": "{ hello }"}, headers=headers)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
+    assert response.json() == {"data": {"hello": "Hello, world"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nonsense",
+        b"{",
+        b"null",
+        b"7",
+        b'"{ hello }"',
+        b"[]",
+        b'[{"query": "{ hello }"}]',
+        b"{}",
+        b'{"query": null}',
+        b'{"query": 7}',
+        b'{"query": "{ hello \xff }"}',
+        b'{"query": "{ hello }", "operationName": 7}',
+        b'{"query": "{ hello }", "variables": []}',
+        b'{"query": "{ hello }", "variables": "{}"}',
+        b'{"query": "{ hello }", "extensions": 7}',
+        b'{"query": "{ hello }", "variables": {"a": ' + b"[" * 64 + b"]" * 64 + b"}}",
+        b'{"query": "{ hello }", "variables": {"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}}",
+        b'{"query": "{ hello }", "variables": {"a": [' + b"1," * 30_000 + b"1]}}",
+    ],
+)
+@pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+async def test_malformed_request_is_400_in_either_media_type(
+    client: httpx.AsyncClient, body: bytes, accept: str
+) -> None:
+    response = await client.post("/graphql", content=body, headers={"content-type": JSON, "accept": accept})
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith(accept)
+    assert code_of(response) == "BAD_REQUEST"
+
+
+async def test_batch_is_refused_with_a_message_that_says_so(client: httpx.AsyncClient) -> None:
+    response = await client.post("/graphql", json=[{"query": "{ hello }"}])
+    assert "batches are not supported" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "code"),
+    [
+        ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": ""}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": "{ " + "hello " * 2_100 + "}"}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": "{ nothing }"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "query A { hello }", "operationName": "B"}, "OPERATION_RESOLUTION_FAILURE"),
+        ({"query": "query A { hello } query B { hello }"}, "OPERATION_RESOLUTION_FAILURE"),
+        ({"query": "query A { hello } query B { hello }", "operationName": ""}, "OPERATION_RESOLUTION_FAILURE"),
+        ({"query": "query($n: String!) { hello(name: $n) }"}, "BAD_USER_INPUT"),
+        ({"query": "query($n: String!) { hello(name: $n) }", "variables": {"n": 7}}, "BAD_USER_INPUT"),
+    ],
+)
+async def test_operation_that_never_begins_has_no_data(
+    client: httpx.AsyncClient, request_body: dict[str, Any], code: str
+) -> None:
+    for accept, status in ((RESPONSE_JSON, 400), (JSON, 200)):
+        response = await client.post("/graphql", json=request_body, headers={"accept": accept})
+        assert response.status_code == status
+        assert code_of(response) == code
+
+
+async def test_execution_errors_come_with_data_and_masked(client: httpx.AsyncClient) -> None:
+    response = await client.post("/graphql", json={"query": "{ hello broken refused }"}, headers={"x-request-id": "r7"})
+    assert response.status_code == 200
+    assert response.headers["x-request-id"] == "r7"
+    body = response.json()
+    assert body["data"] == {"hello": "Hello, world", "broken": None, "refused": None}
+    by_code = {error["extensions"]["code"]: error for error in body["errors"]}
+    assert by_code["INTERNAL"]["extensions"]["correlationId"] == "r7"
+    assert by_code["BAD_USER_INPUT"]["extensions"]["field"] == "name"
+    assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/graphql",
+        "application/json; charset=utf-16",
+        "text/plain, application/json",
+    ],
+)
+async def test_body_a_browser_could_send_cross_site_is_415(client: httpx.AsyncClient, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+    response = await client.post("/graphql", content=b'{"query": "{ hello }"}', headers=headers)
+    assert response.status_code == 415
+    assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
+
+
+async def test_compressed_body_is_415(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": JSON, "content-encoding": "gzip"}
+    response = await client.post("/graphql", content=b"\x1f\x8b", headers=headers)
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/json;q=0", "text/html", "image/*"])
+async def test_accept_that_nothing_satisfies_is_406(client: httpx.AsyncClient, accept: str) -> None:
+    response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"accept": accept})
+    assert response.status_code == 406
+    assert code_of(response) == "NOT_ACCEPTABLE"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_405(client: httpx.AsyncClient, method: str) -> None:
+    response = await client.request(method, "/graphql")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+    assert code_of(response) == "METHOD_NOT_ALLOWED"
+
+
+async def test_get_runs_a_query(client: httpx.AsyncClient) -> None:
+    params = {"query": "query A($n: String) { hello(name: $n) }", "variables": '{"n": "you"}', "operationName": "A"}
+    response = await client.get("/graphql", params=params)
+    assert response.json() == {"data": {"hello": "Hello, you"}}
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "code"),
+    [
+        ({}, 400, "BAD_REQUEST"),
+        ({"query": "{ hello }", "variables": "[]"}, 400, "BAD_REQUEST"),
+        ({"query": "{ hello }", "variables": "{"}, 400, "BAD_REQUEST"),
+        ({"query": "{ hello }", "extensions": "7"}, 400, "BAD_REQUEST"),
+        ({"query": 'mutation { store(content: "x") }'}, 405, "METHOD_NOT_ALLOWED"),
+        ({"query": "subscription { count }"}, 400, "BAD_REQUEST"),
+    ],
+)
+async def test_get_refuses(client: httpx.AsyncClient, params: dict[str, str], status: int, code: str) -> None:
+    response = await client.get("/graphql", params=params, headers={"accept": JSON})
+    assert (response.status_code, code_of(response)) == (status, code)
+    assert response.headers.get("allow") == ("POST" if status == 405 else None)
+
+
+@pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
+async def test_subscription_by_post_is_400(client: httpx.AsyncClient, accept: str) -> None:
+    response = await client.post("/graphql", json={"query": "subscription { count }"}, headers={"accept": accept})
+    assert response.status_code == 400
+    assert "WebSocket" in response.json()["errors"][0]["message"]
+
+
+async def test_a_megabyte_of_content_passes(client: httpx.AsyncClient) -> None:
+    content = "name,description\n" + "row,says a word\n" * 62_000
+    body = {"query": "mutation($c: String!) { store(content: $c) }", "variables": {"c": content}}
+    response = await client.post("/graphql", json=body)
+    assert response.json() == {"data": {"store": len(content)}}
+
+
+async def test_twenty_megabytes_are_413_declared_or_streamed(client: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" " * 100_000
+
+    for content in (b" " * 20_000_000, chunks()):
+        response = await client.post("/graphql", content=content, headers={"content-type": JSON})
+        assert response.status_code == 413
+        assert code_of(response) == "PAYLOAD_TOO_LARGE"
+
+
+class TestSlowBody:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(body_timeout_s=0.2)
+
+    async def test_body_that_does_not_come_is_408(self, edge: Edge) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(
+            b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"REQUEST_TIMEOUT"' in answer
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_client_that_leaves_in_the_middle_of_its_body_is_no_error(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    _reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(UNFINISHED)
+    await writer.drain()
+    state = edge.server.server_state
+    async with asyncio.timeout(10):
+        while not state.tasks:  # noqa: ASYNC110  # uvicorn has no event for it.
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+        while state.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql", "/ui/", "/ui/index.html"])
+async def test_browser_gets_the_page_under_a_strict_policy(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path, headers={"accept": CHROMIUM})
+    assert response.status_code == 200
+    assert response.text == "<!doctype html><title>explorer</title>"
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'" in policy
+
+
+async def test_hashed_assets_are_cached_for_ever(client: httpx.AsyncClient) -> None:
+    response = await client.get("/ui/assets/index-abc123.js")
+    assert response.text == "export {}"
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/graphql/", "/ui/nothing.js", "/ui/%2e%2e/%2e%2e/etc/passwd"])
+async def test_unknown_path_is_a_json_404(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == JSON
+    assert response.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def test_pages_that_are_not_built_say_how_to_build_them(
+    client: httpx.AsyncClient, ui_dist: Any, edge: Edge
+) -> None:
+    (ui_dist / "index.html").unlink()
+    response = await client.get("/", headers={"accept": CHROMIUM})
+    assert response.status_code == 200
+    assert "npm run build" in response.text
+
+
+async def test_metrics_count_operations(client: httpx.AsyncClient) -> None:
+    async def count() -> float:
+        text = (await client.get("/metrics")).text
+        line = 'headway_operations_total{operation="query",outcome="ok"} '
+        return next((float(row.removeprefix(line)) for row in text.splitlines() if row.startswith(line)), 0.0)
+
+    before = await count()
+    await client.post("/graphql", json={"query": "{ hello }"})
+    assert await count() == before + 1
+
+
+async def test_correlation_id_that_is_not_sane_is_replaced(client: httpx.AsyncClient) -> None:
+    body = {"query": "{ correlation }"}
+    response = await client.post("/graphql", json=body, headers={"x-request-id": "a" * 101})
+    chosen = response.headers["x-request-id"]
+    assert len(chosen) == 32
+    assert json.loads(response.text) == {"data": {"correlation": f"local {chosen}"}}

@@ -1,0 +1,17 @@
+"""Which X-Request-Id is taken over."""
+
+import pytest
+
+from gateway.correlation import choose_correlation_id
+
+
+@pytest.mark.parametrize("offered", ["a", "trace-7", "0190f5c4-7e1a-7c3b-9d2e-3f4a5b6c7d8e", "a" * 100])
+def test_sane_id_is_kept(offered: str) -> None:
+    assert choose_correlation_id(offered) == offered
+
+
+@pytest.mark.parametrize("offered", [None, "", "a" * 101, "a b", "a\nb", '{"a":1}', "-x", "ä", "<script>"])
+def test_anything_else_gets_a_new_one(offered: str | None) -> None:
+    chosen = choose_correlation_id(offered)
+    assert len(chosen) == 32
+    assert chosen != choose_correlation_id(offered)

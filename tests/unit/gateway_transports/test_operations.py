@@ -1,0 +1,128 @@
+"""Preparing and executing documents: what is cached, what is refused, what reaches a resolver."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+import pytest
+import strawberry
+from graphql import OperationType
+
+from gateway.context import OperationContext, Services
+from gateway.operations import Operations, Prepared, Refused
+from gateway.transports.limits import EdgeLimits
+
+Info = strawberry.Info[OperationContext, None]
+CONTEXT = OperationContext(cast(Services, None), "me", "c1")
+
+
+@strawberry.input
+class Spot:
+    x: int
+    label: strawberry.Maybe[str]
+
+
+@strawberry.input(one_of=True)
+class Choice:
+    a: strawberry.Maybe[int]
+    b: strawberry.Maybe[int]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def who(self, info: Info) -> str:
+        return info.context.owner
+
+    @strawberry.field
+    def spot(self, at: Spot) -> str:
+        return f"{at.x} {at.label}"
+
+    @strawberry.field
+    def choice(self, among: Choice) -> str:
+        return f"{among.a} {among.b}"
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def who(self, info: Info) -> AsyncIterator[str]:
+        yield info.context.owner
+        yield info.context.correlation_id
+
+
+SCHEMA = strawberry.Schema(Query, subscription=Subscription)
+
+
+@pytest.fixture
+def operations() -> Operations:
+    """Operations with a cache of a hundred characters."""
+    return Operations(SCHEMA, EdgeLimits(document_cache_bytes=100))
+
+
+def test_same_text_is_parsed_and_validated_once(operations: Operations) -> None:
+    assert operations.prepare("{ who }", None).document is operations.prepare("{ who }", None).document
+
+
+def test_least_recently_used_document_is_dropped_first(operations: Operations) -> None:
+    texts = [f"{{ a{number}: who }}" for number in range(9)]
+    assert {len(text) for text in texts} == {11}
+    documents = [operations.prepare(text, None).document for text in texts]
+    assert operations.prepare(texts[0], None).document is documents[0]
+    operations.prepare("{ aa: who }", None)
+    assert operations.prepare(texts[0], None).document is documents[0]
+    assert operations.prepare(texts[1], None).document is not documents[1]
+
+
+def test_one_big_document_evicts_nothing(operations: Operations) -> None:
+    small = operations.prepare("{ who }", None).document
+    big = "{ who " + " " * 50 + "}"
+    assert operations.prepare(big, None).document is not operations.prepare(big, None).document
+    assert operations.prepare("{ who }", None).document is small
+
+
+def test_invalid_documents_are_not_kept(operations: Operations) -> None:
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            operations.prepare("{ no }", None)
+        assert refused.value.errors[0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        assert refused.value.outcome.encode().startswith(b'{"errors":[')
+
+
+def test_operation_is_found_by_its_name(operations: Operations) -> None:
+    text = "query A { who } subscription B { who }"
+    assert operations.prepare(text, "A").type is OperationType.QUERY
+    assert operations.prepare(text, "B").type is OperationType.SUBSCRIPTION
+    with pytest.raises(Refused, match="operationName: expected a name"):
+        operations.prepare(text, None)
+
+
+async def test_query_sees_its_context(operations: Operations) -> None:
+    outcome = await operations.run(operations.prepare("{ who }", None), None, None, CONTEXT)
+    assert outcome.encode() == b'{"data":{"who":"me"}}'
+
+
+async def test_subscription_sees_its_context(operations: Operations) -> None:
+    prepared = operations.prepare("subscription { who }", None)
+    async with aclosing(operations.stream(prepared, None, None, CONTEXT)) as outcomes:
+        assert [outcome.data async for outcome in outcomes] == [{"who": "me"}, {"who": "c1"}]
+
+
+async def test_variables_that_do_not_fit_are_refused_before_anything_runs(operations: Operations) -> None:
+    prepared = operations.prepare("query($x: Int!) { spot(at: {x: $x}) }", None)
+    with pytest.raises(Refused) as refused:
+        await operations.run(prepared, {"x": "seven"}, None, CONTEXT)
+    assert refused.value.errors[0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("text", ["{ spot(at: {x: 1, label: null}) }", "{ choice(among: {a: 1, b: 2}) }"])
+def test_rules_that_strawberry_adds_hold_here_too(operations: Operations, text: str) -> None:
+    with pytest.raises(Refused):
+        operations.prepare(text, None)
+
+
+def test_documents_of_too_many_tokens_are_refused_before_they_are_built() -> None:
+    few = Operations(SCHEMA, EdgeLimits(max_document_tokens=5))
+    assert isinstance(few.prepare("{ a: who }", None), Prepared)
+    with pytest.raises(Refused, match="token"):
+        few.prepare("{ a: who b: who }", None)
