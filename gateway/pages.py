@@ -27,6 +27,7 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
+    "vary": "accept",  # At /graphql the same address gives a page or an answer.
 }
 REVALIDATE = "no-cache"
 FOREVER = "public, max-age=31536000, immutable"

@@ -26,7 +26,7 @@ class EdgeLimits(BaseSettings):
     ping_interval_s: float = Field(20.0, gt=0)
     ping_timeout_s: float = Field(20.0, gt=0)
     """A peer that answers no ping for so long is taken for dead and its connection dropped."""
-    shutdown_s: float = Field(5.0, ge=0)
+    shutdown_s: float = Field(2.0, ge=0)
     """For queries and mutations that run when the process is told to stop."""
     allowed_origins: tuple[str, ...] = ()
     """Hosts whose pages may open a socket here, beside the host that is asked."""

@@ -219,6 +219,22 @@ async def test_twenty_megabytes_are_413_declared_or_streamed(client: httpx.Async
         assert code_of(response) == "PAYLOAD_TOO_LARGE"
 
 
+async def test_client_that_sends_all_before_it_listens_gets_its_413(edge: Edge) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(
+        b"POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 20000000\r\n\r\n"
+    )
+    for _ in range(200):
+        writer.write(b" " * 100_000)
+        await writer.drain()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"PAYLOAD_TOO_LARGE"' in answer
+    writer.close()
+    await writer.wait_closed()
+
+
 class TestSlowBody:
     @pytest.fixture
     def limits(self) -> EdgeLimits:
