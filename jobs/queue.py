@@ -37,6 +37,7 @@ local tickets = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0
 for i = 1, #tickets do
   redis.call('ZREM', KEYS[1], tickets[i])
   redis.call('SET', KEYS[2] .. tickets[i], '1', 'PX', ARGV[3])
+  redis.call('PEXPIRE', KEYS[3] .. tickets[i], ARGV[3])
 end
 return tickets
 """
@@ -97,9 +98,10 @@ class RunQueue:
         return int(str(await _put(self._redis, keys, args)))
 
     async def take(self, limit: int) -> list[str]:
-        """Take up to `limit` tickets, the longest waiting first. They count as in progress for 10 s."""
+        """Take up to `limit` tickets, the longest waiting first. They count as in progress, and are known, for 10 s."""
         now_ms = time.time_ns() // 1_000_000
-        taken = await _take(self._redis, (self.name, in_progress_key_prefix), (now_ms, limit, IN_PROGRESS_MS))
+        keys = (self.name, in_progress_key_prefix, job_key_prefix)
+        taken = await _take(self._redis, keys, (now_ms, limit, IN_PROGRESS_MS))
         assert isinstance(taken, list)
         return [ticket.decode() for ticket in taken]
 
@@ -110,11 +112,12 @@ class RunQueue:
             await self._redis.delete(*keys)
 
     async def renew(self, tickets: Sequence[str]) -> None:
-        """Keep tickets in progress for another 10 s."""
+        """Keep tickets in progress, and their calls known, for another 10 s."""
         if tickets:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for ticket in tickets:
                     pipe.psetex(in_progress_key_prefix + ticket, IN_PROGRESS_MS, b"1")
+                    pipe.pexpire(job_key_prefix + ticket, IN_PROGRESS_MS)
                 await pipe.execute()
 
     async def length(self) -> int:
