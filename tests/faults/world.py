@@ -1,0 +1,156 @@
+"""The system under test: its services, a whole `headway up` on them, and the clients that look at it from outside."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import httpx
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from redis.asyncio import Redis
+
+from core.messages import PRIORITIES, dead_letter_queue_name, queue_name
+from tests.faults.servers import Servers, running_servers
+from tests.running_stack import RunningStack, start_stack
+
+NAMESPACE = "headway"
+OPTIONS = ("--gateways", "2", "--bridges", "2", "--workers", "2", "--no-nginx")
+ENVIRONMENT = {
+    "HEADWAY_KIND_MODULES": "tests.fault_kinds,tests.faults.kinds",
+    "HEADWAY_WORKER_SLOTS": "40",
+    "HEADWAY_WORKER_PROCESSES": "2",
+    "HEADWAY_MONGO_POOL_MIN": "1",
+}
+GATEWAYS = ("gateway-1", "gateway-2")
+BRIDGES = ("bridge-1", "bridge-2")
+WORKERS = ("worker-1", "worker-2")
+LOOK_EVERY_S = 0.05
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float) -> None:
+    """Look 20 times a second until it holds: what is looked at lies in other processes. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110  # Other processes set no event of ours.
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a scenario may act on and the verdict may ask."""
+
+    servers: Servers
+    stack: RunningStack
+    http: httpx.AsyncClient
+    database: AsyncDatabase[dict[str, Any]]
+    redis: Redis
+
+    @property
+    def tasks(self) -> Any:
+        """The tasks collection."""
+        return self.database["tasks"]
+
+    def gateway_urls(self) -> list[str]:
+        """Return both replicas' addresses."""
+        processes = self.stack.processes().processes
+        return [str(processes[role].url) for role in GATEWAYS]
+
+    def sockets(self) -> list[str]:
+        """Return both replicas' WebSocket addresses."""
+        return [url.replace("http://", "ws://", 1) + "/graphql" for url in self.gateway_urls()]
+
+    def pid(self, role: str) -> int:
+        """Return the pid of a role's process."""
+        return self.stack.processes().processes[role].pid
+
+    def signal(self, role: str, signum: int) -> int:
+        """Send a role's process a signal; return its pid."""
+        pid = self.pid(role)
+        os.kill(pid, signum)
+        return pid
+
+    def kill(self, role: str) -> int:
+        """End a role's process at once; the stack starts it again. Returns its pid."""
+        return self.signal(role, signal.SIGKILL)
+
+    async def leader(self) -> str:
+        """Return the role of the bridge that leads."""
+        lease = await self.database["leases"].find_one({"_id": "reconciler"})
+        assert lease is not None
+        return next(role for role in BRIDGES if f"-{self.pid(role)}-" in lease["holder"])
+
+    async def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Return the answer of one replica, of the other one if it does not answer."""
+        for url in [*self.gateway_urls()] * 5:
+            try:
+                response = await self.http.post(f"{url}/graphql", json={"query": query, "variables": variables})
+            except httpx.HTTPError:
+                await asyncio.sleep(0.2)
+                continue
+            answer: dict[str, Any] = response.json()
+            return answer
+        raise AssertionError("no replica answers")
+
+    async def until_restarted(self, role: str, pid: int) -> None:
+        """Wait until another process has the role and, if it listens, answers."""
+
+        async def restarted() -> bool:
+            return self.pid(role) != pid and await self._answers(role)
+
+        await until(restarted, 60)
+
+    async def _answers(self, role: str) -> bool:
+        url = self.stack.processes().processes[role].url
+        if url is None:
+            return True
+        try:
+            return (await self.http.get(f"{url}/readyz")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def until_ready(self) -> None:
+        """Wait until both replicas answer."""
+
+        async def ready() -> bool:
+            return all([await self._answers(role) for role in GATEWAYS])
+
+        await until(ready, 60)
+
+    async def queue_lengths(self) -> dict[str, int]:
+        """Return how many messages are ready in each broker queue."""
+        connection = await aio_pika.connect(self.servers.rabbitmq.url)
+        async with connection, connection.channel() as channel:
+            names = [*(queue_name(NAMESPACE, priority) for priority in PRIORITIES), dead_letter_queue_name(NAMESPACE)]
+            found = [await channel.declare_queue(name, passive=True) for name in names]
+            return {queue.name: queue.declaration_result.message_count or 0 for queue in found}
+
+    async def publish(self, bodies: list[bytes], queue: str) -> None:
+        """Put bodies into a broker queue by hand."""
+        connection = await aio_pika.connect(self.servers.rabbitmq.url)
+        async with connection, connection.channel() as channel:
+            for body in bodies:
+                message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+                await channel.default_exchange.publish(message, routing_key=queue)
+
+
+@asynccontextmanager
+async def running_world(folder: Path) -> AsyncIterator[World]:
+    """Run the services and two of everything on them; at the end nothing is left."""
+    async with AsyncExitStack() as closing:
+        servers = await closing.enter_async_context(running_servers(folder))
+        environment = servers.environment() | ENVIRONMENT
+        stack = await asyncio.to_thread(start_stack, folder / "stack", *OPTIONS, env=environment)
+        closing.push_async_callback(asyncio.to_thread, stack.stop)
+        mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            servers.mongodb.url, uuidRepresentation="standard", tz_aware=True, serverSelectionTimeoutMS=2_000
+        )
+        closing.push_async_callback(mongo.close)
+        redis: Redis = Redis.from_url(servers.redis.url)
+        closing.push_async_callback(redis.aclose)
+        http = await closing.enter_async_context(httpx.AsyncClient(timeout=15.0))
+        yield World(servers, stack, http, mongo["headway"], redis)
