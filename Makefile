@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup ui run test check schema lock clean
+.PHONY: help setup ui run test faults check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -15,6 +15,7 @@ COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-v
 help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
+	@echo "make faults  break everything under load and print what was measured  (ARGS= names scenarios)"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
 	@echo "make schema  write schema.graphql from the code"
@@ -50,6 +51,10 @@ test: setup ui
 	@requirements/test-servers
 	@if [ -f tests/node/package.json ]; then cd tests/node && $(NODE) npm ci --silent --no-fund --no-audit; fi
 	@$(NODE) $(PY) -m pytest $(ARGS)
+
+faults: setup
+	@requirements/test-servers
+	@$(PY) -m tests.faults $(ARGS)
 
 check: setup ui/node_modules/installed
 	@$(PY) -m ruff check .
