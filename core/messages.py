@@ -1,5 +1,6 @@
 """What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and the trace it belongs to."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,7 @@ class TaskMessage(msgspec.Struct, frozen=True):
     """An invitation to run one task. It may come twice; the compare-and-set on the document decides."""
 
     task_id: UUID
-    epoch: int
+    epoch: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     trace: str | None = None
     version: int = 1
 
@@ -40,7 +41,7 @@ def decode_message(body: bytes) -> TaskMessage:
     """Return the message in a body. Raises UnreadableMessage if it is not one of version 1."""
     try:
         message = _decoder.decode(body)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, RecursionError) as exc:
         raise UnreadableMessage(f"expected a task message as JSON: {exc}") from exc
     if message.version != 1:
         raise UnreadableMessage(f"expected version 1, got {message.version}")
