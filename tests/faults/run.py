@@ -22,11 +22,18 @@ async def run_scenario(world: World, name: str, tasks: int, followers: int) -> R
     await load.submit(tasks, followers)
     await load.until_busy()
     in_flight = await load.in_flight()
-    detected_s = await SCENARIOS[name](load)
+    detected_s, unnoticed = None, False
+    try:
+        detected_s = await SCENARIOS[name](load)
+    except TimeoutError:
+        unnoticed = True
     await load.until_ended(END_WITHIN_S)
     took_s = time.monotonic() - began
     stories = await load.stories(STORIES_WITHIN_S)
     verdict = await judge(load, stories, may_lose_workers=name in LOSE_WORKERS)
+    if unnoticed:
+        verdict.complain("what the scenario waited for did not come")
     if load.astray is not None and (await load.astray).errors != ["NOT_FOUND"]:
         verdict.complain(f"a subscriber of no task was told {load.astray.result().errors}")
+    await world.tasks.delete_many({})
     return Row(name, len(load.sorts), in_flight, len(load.following), detected_s, took_s, verdict)

@@ -30,11 +30,11 @@ ENVIRONMENT = {
 GATEWAYS = ("gateway-1", "gateway-2")
 BRIDGES = ("bridge-1", "bridge-2")
 WORKERS = ("worker-1", "worker-2")
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.2
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float) -> None:
-    """Look 20 times a second until it holds: what is looked at lies in other processes. Raises TimeoutError."""
+    """Look five times a second until it holds: what is looked at lies in other processes. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110  # Other processes set no event of ours.
             await asyncio.sleep(LOOK_EVERY_S)
