@@ -1,6 +1,7 @@
 """One attempt as its holder knows it: the epoch, the numbering of its events, and why it is to stop."""
 
 import asyncio
+import operator
 import threading
 import time
 from collections import deque
@@ -18,8 +19,26 @@ from core.streams import StreamEvent
 from core.transitions import progress_fields
 
 LOG_CHARS = 2_000
+MESSAGE_CHARS = 1_000
+MAX_COUNT = 2**53 - 1
+"""The greatest whole number that every JSON reader keeps exactly (RFC 8259, section 6)."""
 LOG_LINES_WAITING = 200
 """Log lines that may wait to be sent; the oldest are dropped."""
+
+Said = tuple[int, int | None, str | None]
+
+
+def storable(text: str, limit: int) -> str:
+    """Return text as MongoDB and JSON can hold it: cut, with `?` for what is no Unicode (lone surrogates)."""
+    return text[:limit].encode(errors="replace").decode()
+
+
+def checked_progress(current: int, total: int | None, message: str | None) -> Said:
+    """Return progress as it can be stored. Raises TypeError or ValueError if it is not a count of a total."""
+    counts = (operator.index(current), None if total is None else operator.index(total))
+    if not all(count is None or 0 <= count <= MAX_COUNT for count in counts):
+        raise ValueError(f"progress: expected counts of at least 0 and at most {MAX_COUNT}, got {current} of {total}")
+    return (*counts, None if message is None else storable(message, MESSAGE_CHARS))
 
 
 class Interruption(StrEnum):
@@ -47,7 +66,7 @@ class Attempt:
         self._on_news = on_news
         self._progress = task.progress
         self._progress_at: datetime | None = None
-        self._news: tuple[int, int | None, str | None] | None = None
+        self._news: Said | None = None
         self._lines: deque[str] = deque(maxlen=LOG_LINES_WAITING)
         self._thread = threading.get_ident()
         self._loop = asyncio.get_running_loop()
@@ -79,17 +98,16 @@ class Attempt:
         return Cursor(self.epoch, self._n)
 
     def say_progress(self, current: int, total: int | None, message: str | None) -> None:
-        """Note the latest progress, from any thread; raises ValueError if it is not a count of a total."""
-        if current < 0 or (total is not None and total < 0):
-            raise ValueError(f"progress: expected counts of at least 0, got {current} of {total}")
+        """Note the latest progress, from any thread. Raises TypeError or ValueError as `checked_progress` does."""
+        said = checked_progress(current, total, message)
         announced = self._news is not None
-        self._news = (current, total, message)
+        self._news = said
         if not announced:
             self._announce()
 
     def say_log(self, text: str) -> None:
         """Note a line for followers, from any thread."""
-        self._lines.append(text[:LOG_CHARS])
+        self._lines.append(storable(text, LOG_CHARS))
         self._announce()
 
     def _announce(self) -> None:

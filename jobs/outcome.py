@@ -8,9 +8,11 @@ import bson
 from bson.errors import InvalidDocument
 from pydantic import BaseModel
 
+from jobs.attempt import storable
 from jobs.kinds import PermanentError
 
 RESULT_BYTES = 8_000_000
+CODE_CHARS, ERROR_CHARS = 100, 2_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def returned(result: object, model: type[BaseModel]) -> Returned | Raised:
 def raised(exc: Exception) -> Raised:
     """Return an exception as clients may see it: a PermanentError speaks for itself, others show only their class."""
     if isinstance(exc, PermanentError):
-        return Raised(exc.code, str(exc), is_permanent=True)
+        return Raised(storable(exc.code, CODE_CHARS), storable(str(exc), ERROR_CHARS), is_permanent=True)
     trace = "".join(traceback.format_exception(exc))
     message = f"the attempt failed with {type(exc).__name__}; the worker's log tells more"
     return Raised("KIND_ERROR", message, is_permanent=False, trace=trace)

@@ -14,12 +14,11 @@ from uuid import UUID
 import msgspec
 from pebble import ProcessExpired, ProcessPool
 
-from jobs.attempt import LOG_CHARS, Attempt
+from jobs.attempt import LOG_CHARS, Attempt, checked_progress, storable
 from jobs.kinds import Kind, known_kinds, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
 
 SAY_EVERY_S = 0.05
-MESSAGE_CHARS = 1_000
 PR_SET_PDEATHSIG = 1
 DATAGRAM_BYTES = 65_536
 
@@ -72,14 +71,12 @@ class ChildContext:
 
     def progress(self, current: int, total: int | None = None, message: str | None = None) -> None:
         """Tell how far the work is."""
-        if current < 0 or (total is not None and total < 0):
-            raise ValueError(f"progress: expected counts of at least 0, got {current} of {total}")
-        self._latest = (current, total, message)
+        self._latest = checked_progress(current, total, message)
         self._news.set()
 
     def log(self, text: str) -> None:
         """Tell followers a sentence."""
-        self._send(Said(self._task_id, self._epoch, 0, None, text[:LOG_CHARS], is_line=True))
+        self._send(Said(self._task_id, self._epoch, 0, None, storable(text, LOG_CHARS), is_line=True))
 
     def close(self) -> None:
         """Send the last progress and end the thread."""
@@ -99,8 +96,7 @@ class ChildContext:
         latest, self._latest = self._latest, None
         if latest is not None:
             current, total, message = latest
-            text = message and message[:MESSAGE_CHARS]
-            self._send(Said(self._task_id, self._epoch, current, total, text, is_line=False))
+            self._send(Said(self._task_id, self._epoch, current, total, message, is_line=False))
 
     def _send(self, said: Said) -> None:
         self._channel.send(_encoder.encode(said))

@@ -3,12 +3,15 @@
 import asyncio
 import threading
 
+import bson
 import pytest
 
 from core.documents import Task
-from core.events import Cursor, Logged, Progressed
+from core.events import Cursor, Logged, Progressed, encode_event
 from core.states import TaskStatus
 from jobs.attempt import LOG_LINES_WAITING, Attempt, Interruption
+from jobs.kinds import PermanentError
+from jobs.outcome import raised
 from jobs.runner import RETRY_CAP_S, backoff_s
 
 Heard = list[Attempt]
@@ -85,3 +88,24 @@ def test_backoff_is_jittered_and_capped() -> None:
     assert all(0 <= backoff_s(1) <= 2 for _ in range(100))
     assert all(backoff_s(100) <= RETRY_CAP_S for _ in range(100))
     assert len({backoff_s(5) for _ in range(10)}) > 1
+
+
+@pytest.mark.parametrize("count", [-1, 2**53, 1.5, "3", None])
+async def test_progress_that_nobody_could_store_is_refused_where_it_is_said(count: object) -> None:
+    attempt = attempt_of([])
+    with pytest.raises((ValueError, TypeError)):
+        attempt.say_progress(count, 100, None)  # type: ignore[arg-type]
+    assert not attempt.has_news
+
+
+async def test_text_that_is_no_unicode_is_said_as_far_as_it_is() -> None:
+    attempt = attempt_of([])
+    attempt.say_log("a\ud800b")
+    attempt.say_progress(1, 2, "\udfff")
+    assert [encode_event(event.event) for event in attempt.take_news()]
+    assert bson.encode(attempt.told())
+
+
+def test_error_with_any_message_can_be_stored() -> None:
+    outcome = raised(PermanentError("\ud800" + "x" * 100_000, code="\ud800"))
+    assert len(bson.encode({"message": outcome.message, "code": outcome.code})) < 10_000
