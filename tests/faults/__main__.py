@@ -34,7 +34,7 @@ def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help="one of " + ", ".join(SCENARIOS))
-    parser.add_argument("--tasks", type=int, default=1100, help="tasks in each scenario")
+    parser.add_argument("--tasks", type=int, default=1400, help="tasks in each scenario")
     parser.add_argument("--followers", type=int, default=220, help="subscribers in each scenario")
     parser.add_argument("--write", type=Path, help="where to write the page with the table")
     given = parser.parse_args()

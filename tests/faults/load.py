@@ -16,7 +16,7 @@ from tests.faults.world import NAMESPACE, WORKERS, World, until
 
 SUBMIT = """mutation ($kind: String!, $input: JSON!, $options: TaskOptions) {
   submitTask(kind: $kind, input: $input, options: $options) { id } }"""
-SUBMITTERS = 16
+SUBMITTERS = 48
 BUSY_WITH = 5
 """Tasks that each worker runs when the fault comes, at least."""
 LOOK_EVERY_S = 1.0

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from core.clock import utc_now
 from core.messages import TaskMessage, dead_letter_queue_name, encode_message, queue_name
-from core.states import HELD, TERMINAL, Priority
+from core.states import HELD, TERMINAL, Priority, TaskStatus
 from tests.faults.load import Load, Sort
 from tests.faults.world import BRIDGES, GATEWAYS, NAMESPACE, WORKERS, until
 
@@ -184,6 +184,16 @@ async def messages_poisoned(load: Load) -> None:
     await until(all_buried, 60)
 
 
+async def task_kills_workers(load: Load) -> None:
+    """A task that kills whatever worker runs it: it fails after three, and nobody else does for its sake."""
+    deadly = await load.submit_one(Sort("deadly", 0, "deadly", {}, frozenset({TaskStatus.FAILED})))
+
+    async def has_failed() -> bool:
+        return bool(await load.world.tasks.count_documents({"_id": deadly, "error.code": "WORKER_LOST"}))
+
+    await until(has_failed, 180)
+
+
 async def slow_reader(load: Load) -> None:
     """Subscribers that read two events a second, of tasks that tell more."""
     sort = Sort("slow reader's", 0, "tell", {"steps": 100, "pauseS": 0.05})
@@ -219,6 +229,7 @@ SCENARIOS: dict[str, Scenario] = {
         rolling_stop,
         messages_repeated,
         messages_poisoned,
+        task_kills_workers,
         slow_reader,
         late_and_early,
     )
