@@ -48,6 +48,8 @@ class Story:
     resumed_after_s: list[float] = field(default_factory=list)
     """From a break to the first `next` on another connection."""
     completed: bool = False
+    is_slow: bool = False
+    """Whether the reader takes its time, so that what it reads is as old as what waits before it."""
 
     @property
     def ended(self) -> bool:
@@ -63,7 +65,7 @@ class Follower:
     """Follows one task to its end. `sockets` are the replicas' addresses, tried in turn from the `first` on."""
 
     def __init__(self, task_id: str, sockets: Sequence[str], first: int, *, pause_after_next_s: float = 0.0) -> None:
-        self.story = Story(task_id)
+        self.story = Story(task_id, is_slow=pause_after_next_s > 0)
         self._sockets = sockets
         self._turn = first
         self._connection = 0
