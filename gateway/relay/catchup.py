@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 
 from core.errors import BadUserInput, NotFound, Unavailable
 from core.events import Cursor, Event
+from core.grouping import GroupCommit
 from core.streams import EventStreams
 from core.telemetry import get_logger
-from gateway.relay.batched import Batched
 from gateway.relay.channels import Channels
 from gateway.relay.stored import StoredTasks
 from gateway.relay.watch import Watch
@@ -37,9 +37,7 @@ class CatchUp:
         self._streams = streams
         self._channels = channels
         self._fail = fail
-        self._events = Batched(
-            self._read_streams, name="relay: read streams", limit=STREAM_LIMIT, timeout_s=STREAM_TIMEOUT_S
-        )
+        self._events = GroupCommit(self._read_streams, name="relay: read streams", limit=STREAM_LIMIT)
         self._running: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
@@ -124,14 +122,13 @@ class CatchUp:
 
     async def _read_stream(self, watch: Watch) -> Sequence[tuple[Cursor, Event]] | None:
         try:
-            return await self._events.get((watch.task_id, watch.cursor)) or ()
+            return await self._events.submit((watch.task_id, watch.cursor))
         except (RedisError, OSError, TimeoutError):
             return None
         except (BadUserInput, KeyError, msgspec.MsgspecError) as exc:
             log.warning("A stream holds what is no event.", task_id=str(watch.task_id), reason=str(exc))
             return None
 
-    async def _read_streams(
-        self, wanted: list[tuple[UUID, Cursor]]
-    ) -> dict[tuple[UUID, Cursor], list[tuple[Cursor, Event]]]:
-        return dict(zip(wanted, await self._streams.read_many(wanted), strict=True))
+    async def _read_streams(self, wanted: list[tuple[UUID, Cursor]]) -> list[list[tuple[Cursor, Event]]]:
+        async with asyncio.timeout(STREAM_TIMEOUT_S):
+            return await self._streams.read_many(wanted)

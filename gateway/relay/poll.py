@@ -66,12 +66,13 @@ class Poll:
         watches = [watch for watch in self._watches() if watch.snapshot and not watch.ended and not watch.live]
         if not watches:
             return
-        found = await self._stored.reread_all([watch.task for watch in watches])
+        later, gone = await self._stored.reread_all([watch.task for watch in watches])
         for watch in watches:
-            if (stored := found.get(watch.task_id)) is None:
+            if watch.task_id in gone:
                 self._fail(watch, NotFound("task", watch.task_id))
                 continue
-            watch.take(stored)
+            if watch.task_id in later:
+                watch.take(later[watch.task_id])
             if self._channels.is_confirmed(watch.channel):
                 self._catch_up.request(watch)
 

@@ -1,7 +1,7 @@
 """What MongoDB says of the watched tasks, read in few queries."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -10,16 +10,18 @@ from pymongo.errors import PyMongoError
 from core.documents import Task
 from core.errors import Unavailable
 from core.events import Cursor
+from core.grouping import GroupCommit
 from core.states import TaskStatus
-from gateway.relay.batched import Batched
 
 T = TypeVar("T")
 READ_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 2 * READ_TIMEOUT_S
+"""Waiting for the query before and the own one."""
 WHOLE_LIMIT = 64
 """Whole documents in one query: an input may be megabytes."""
 MOVING_LIMIT = 256
-FIXED = ("input", "checkpoint")
-"""Large fields that a follower has from its first read; the input never changes, the checkpoint is the worker's."""
+HEAVY = ("input", "checkpoint")
+"""Fields that are read once or not at all: the input never changes, the checkpoint is the worker's."""
 
 
 class Position(NamedTuple):
@@ -29,35 +31,56 @@ class Position(NamedTuple):
     status: TaskStatus
 
 
+class Reread(NamedTuple):
+    """What a second look found: documents that are later than the known ones, and ids of which there are none."""
+
+    later: dict[UUID, Task]
+    gone: set[UUID]
+
+
 class StoredTasks:
     """Reads task documents. Every method raises Unavailable if MongoDB does not answer."""
 
     def __init__(self) -> None:
-        self._whole = Batched(_read_whole, name="relay: read tasks", limit=WHOLE_LIMIT, timeout_s=READ_TIMEOUT_S)
-        self._moving = Batched(_read_moving, name="relay: re-read tasks", limit=MOVING_LIMIT, timeout_s=READ_TIMEOUT_S)
+        self._whole = GroupCommit(_in_order(_read_whole), name="relay: read tasks", limit=WHOLE_LIMIT)
+        self._moving = GroupCommit(_in_order(_read_moving), name="relay: re-read tasks", limit=MOVING_LIMIT)
 
     async def aclose(self) -> None:
-        """Stop what is under way."""
+        """Wait until what is under way is answered, or is out of time."""
         await self._whole.aclose()
         await self._moving.aclose()
 
     async def read(self, task_id: UUID) -> Task | None:
         """Return the whole document, None if there is none."""
-        return await _or_unavailable(self._whole.get(task_id))
+        return await _or_unavailable(self._whole.submit(task_id))
 
     async def reread(self, known: Task) -> Task | None:
         """Return the document of a known task as it is now, None if it is gone. Does not fetch the input again."""
-        fields = await _or_unavailable(self._moving.get(known.id))
+        fields = await _or_unavailable(self._moving.submit(known.id))
         return None if fields is None else _completed(known, fields)
 
-    async def reread_all(self, known: Sequence[Task]) -> dict[UUID, Task]:
-        """Return the documents of these tasks as they are now, by one query; those that are gone are missing."""
+    async def reread_all(self, known: Sequence[Task]) -> "Reread":
+        """Return what of these tasks has moved on or gone, by one query."""
         found = await _or_unavailable(_read_moving([task.id for task in known]))
-        return {task.id: _completed(task, found[task.id]) for task in known if task.id in found}
+        return Reread(
+            later={task.id: _completed(task, found[task.id]) for task in known if _is_later(found.get(task.id), task)},
+            gone={task.id for task in known if task.id not in found},
+        )
 
     async def positions(self, task_ids: Iterable[UUID]) -> dict[UUID, Position]:
         """Return where these tasks stand, by one query of three fields; those that are gone are missing."""
         return await _or_unavailable(_read_positions(list(task_ids)))
+
+
+def _in_order(
+    read: Callable[[list[UUID]], Awaitable[Mapping[UUID, T]]],
+) -> Callable[[list[UUID]], Awaitable[list[T | None]]]:
+    async def in_order(task_ids: list[UUID]) -> list[T | None]:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            found = await read(task_ids)
+        return [found.get(task_id) for task_id in task_ids]
+
+    return in_order
 
 
 async def _read_whole(task_ids: list[UUID]) -> Mapping[UUID, Task]:
@@ -65,7 +88,7 @@ async def _read_whole(task_ids: list[UUID]) -> Mapping[UUID, Task]:
 
 
 async def _read_moving(task_ids: list[UUID]) -> Mapping[UUID, dict[str, Any]]:
-    found = Task.get_pymongo_collection().find({"_id": {"$in": task_ids}}, dict.fromkeys(FIXED, 0))
+    found = Task.get_pymongo_collection().find({"_id": {"$in": task_ids}}, dict.fromkeys(HEAVY, 0))
     return {fields["_id"]: fields async for fields in found}
 
 
@@ -78,13 +101,19 @@ async def _read_positions(task_ids: list[UUID]) -> dict[UUID, Position]:
 
 
 def _completed(known: Task, fields: dict[str, Any]) -> Task:
-    task: Task = Task.model_validate(fields | {name: getattr(known, name) for name in FIXED})
+    task: Task = Task.model_validate({**fields, "input": known.input})
     return task
+
+
+def _is_later(fields: dict[str, Any] | None, known: Task) -> bool:
+    if fields is None:
+        return False
+    return (fields["epoch"], fields["n"]) > known.cursor or TaskStatus(fields["status"]).is_terminal
 
 
 async def _or_unavailable(reading: Awaitable[T]) -> T:
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await reading
     except (PyMongoError, TimeoutError, OSError) as exc:
         raise Unavailable("MongoDB") from exc
