@@ -57,7 +57,9 @@ class RabbitPublisher:
         self._opening = asyncio.Lock()
 
     async def publish(self, message: TaskMessage, priority: Priority) -> bool:
-        """Publish to the priority's queue and wait for the confirm. Raises PublishFailed."""
+        """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down."""
+        if not self._connection.connected.is_set():
+            raise PublishFailed("the connection to RabbitMQ is down")
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 channel = await self._open_channel()

@@ -35,7 +35,7 @@ def configure_logging(settings: Settings, role: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("pymongo", "aio_pika", "aiormq", "asyncio"):
+    for noisy in ("pymongo", "aio_pika", "aiormq", "asyncio", "arq"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
     # Each failed attempt is an error to it, also those of a start that waits; aio_pika tells of an outage in one line.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)

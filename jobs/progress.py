@@ -71,7 +71,7 @@ class Announcer:
             try:
                 await self._streams.append(events)
             except (RedisError, OSError, TimeoutError) as exc:
-                log.warning("events wait for Redis", waiting=len(events), error=str(exc))
+                log.warning("Events wait for Redis", waiting=len(events), error=str(exc))
                 kept = [event for event in events if event.event.__struct_config__.tag == "state"]
                 self._states.extendleft(reversed(kept))
                 return False
@@ -111,5 +111,5 @@ class Announcer:
             try:
                 await self._ledger.record_progress(writes)
             except PyMongoError as exc:
-                log.warning("progress waits for MongoDB", tasks=len(batch), error=str(exc))
+                log.warning("Progress waits for MongoDB", tasks=len(batch), error=str(exc))
                 self._unrecorded = batch | self._unrecorded

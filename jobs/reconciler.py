@@ -1,5 +1,6 @@
 """Sets right what a crash or an outage left behind, and does what is due. One scan a second, by the leading bridge."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -71,7 +72,7 @@ class Reconciler:
         events = [event for event in await self._ledger.commit_all(transitions) if event is not None]
         if events:
             REPAIRS.labels(repair).inc(len(events))
-            log.info("repaired", repair=repair, tasks=len(events), first=str(events[0].task_id))
+            log.info("Repaired", repair=repair, tasks=len(events), first=str(events[0].task_id))
             await self._streams.append(events)
         return events
 
@@ -86,9 +87,7 @@ class Reconciler:
         ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.SCHEDULED.value}, "run_at")
         events = await self._commit("due", [due(task.id, task.epoch, by=self._ledger.actor) for task in ready])
         started = {event.task_id: event.cursor.epoch for event in events}
-        for task in ready:
-            if task.id in started:
-                await self._publish(task, started[task.id])
+        await self._publish([(task, started[task.id]) for task in ready if task.id in started])
 
     async def _publish_owed(self, now: datetime) -> None:
         if self._backlog is None:
@@ -109,23 +108,28 @@ class Reconciler:
             "published_at",
         )
         lost = [task for task in old if task.published_at and await self._is_lost(task, task.published_at)]
-        for task in (*owed, *lost):
-            if not await self._publish(task, task.epoch):
-                return
-            REPAIRS.labels("published").inc()
+        published = await self._publish([(task, task.epoch) for task in (*owed, *lost)])
+        REPAIRS.labels("published").inc(published)
 
     async def _is_lost(self, task: Task, published_at: datetime) -> bool:
         assert self._backlog is not None
         return await self._backlog.is_past(task.priority, published_at)
 
-    async def _publish(self, task: Task, epoch: int) -> bool:
-        try:
-            if await self._publisher.publish(TaskMessage(task.id, epoch, task.trace), task.priority):
-                await Task.find_one({"_id": task.id}).update_one({"$set": {"published_at": utc_now()}})
-        except PublishFailed as exc:
-            log.warning("publishing waits for the broker", error=str(exc))
-            return False
-        return True
+    async def _publish(self, tasks: Sequence[tuple[Task, int]]) -> int:
+        """Publish tasks under these epochs and note which the broker holds; return how many."""
+        results = await asyncio.gather(
+            *(self._publisher.publish(TaskMessage(task.id, epoch, task.trace), task.priority) for task, epoch in tasks),
+            return_exceptions=True,
+        )
+        held = [task.id for (task, _), result in zip(tasks, results, strict=True) if result is True]
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if held:
+            await Task.find({"_id": {"$in": held}}).update_many({"$set": {"published_at": utc_now()}})
+        for failure in failures[:1]:
+            if not isinstance(failure, PublishFailed):
+                raise failure
+            log.warning("Publishing waits for the broker", tasks=len(failures), error=str(failure))
+        return len(held)
 
     async def _take_over(self, now: datetime) -> None:
         dead = await self._find({"lease.until": {"$lte": now}, "status": {"$in": sorted(HELD)}}, "lease.until")
@@ -166,5 +170,5 @@ class Reconciler:
         missing = await self._queue.missing([TaskMessage(task.id, task.epoch).ticket for task in waiting])
         if missing:
             REPAIRS.labels("put back").inc(len(missing))
-            log.info("put back", tasks=len(missing), first=missing[0])
+            log.info("Put back", tasks=len(missing), first=missing[0])
             await self._queue.put(missing)

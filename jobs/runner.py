@@ -66,10 +66,10 @@ class Runner:
             outcome = await self._execute(attempt, kind)
         if attempt.interruption is Interruption.FENCED:
             self._announcer.forget(attempt)
-            log.warning("attempt lost its task", task_id=str(task.id), epoch=attempt.epoch)
+            log.warning("Attempt lost its task", task_id=str(task.id), epoch=attempt.epoch)
             return None
         if isinstance(outcome, Raised) and outcome.trace:
-            log.warning("attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
+            log.warning("Attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
         return await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
 
     async def _execute(self, attempt: Attempt, kind: Kind) -> Outcome:
@@ -140,7 +140,7 @@ class Runner:
             try:
                 return await self._ledger.commit(transition)
             except PyMongoError as exc:
-                log.warning("a state waits for MongoDB", task_id=str(attempt.task_id), error=str(exc))
+                log.warning("A state waits for MongoDB", task_id=str(attempt.task_id), error=str(exc))
                 await asyncio.sleep(MONGO_RETRY_S)
 
     def _end(self, attempt: Attempt, outcome: Outcome, cursor: Cursor) -> Transition:

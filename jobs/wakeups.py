@@ -32,5 +32,5 @@ async def listen(redis: Redis, handlers: Mapping[str, Callable[[bytes], None]]) 
                     elif message["type"] == "message":
                         handlers[message["channel"].decode()](message["data"])
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("wake-ups wait for Redis", error=str(exc))
+            log.warning("Wake-ups wait for Redis", error=str(exc))
             await asyncio.sleep(RECONNECT_S)

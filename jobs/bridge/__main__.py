@@ -33,7 +33,7 @@ from jobs.wakeups import listen
 
 SCAN_EVERY_S = 1.0
 
-log = get_logger(__name__)
+log = get_logger("jobs.bridge")
 
 
 async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
@@ -49,7 +49,7 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
         try:
             before = await leadership.hold()
             if before is not None and not leads:
-                log.info("this bridge leads")
+                log.info("This bridge leads")
                 if utc_now() - before > timedelta(seconds=LEASE_S / 2):
                     judges_at = time.monotonic() + LEASE_S
                 else:
@@ -58,10 +58,10 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
             if leads:
                 await reconciler.scan(judges_leases=time.monotonic() >= judges_at)
         except PyMongoError as exc:
-            log.warning("reconciling waits for MongoDB", error=str(exc))
+            log.warning("Reconciling waits for MongoDB", error=str(exc))
             judges_at = time.monotonic() + LEASE_S
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("reconciling waits for Redis", error=str(exc))
+            log.warning("Reconciling waits for Redis", error=str(exc))
         await asyncio.sleep(max(0.0, SCAN_EVERY_S - (time.monotonic() - started)))
 
 
@@ -104,13 +104,13 @@ async def run(settings: Settings) -> None:
         ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job, name=f"bridge job {number}") for number, job in enumerate(jobs)]
-            log.info("bridge is ready", broker=settings.broker, window=settings.bridge_window)
+            log.info("Bridge is ready", broker=settings.broker, window=settings.bridge_window)
             await stopping.wait()
             for task in tasks:
                 task.cancel()
         with contextlib.suppress(PyMongoError):
             await leadership.resign()
-    log.info("bridge has stopped")
+    log.info("Bridge has stopped")
 
 
 def main() -> int:

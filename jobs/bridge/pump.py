@@ -40,7 +40,7 @@ class Pump:
                     continue
                 parcels = await self._source.take(min(room, BATCH))
             except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
-                log.warning("the bridge waits", error=str(exc))
+                log.warning("The bridge waits", error=str(exc))
                 await asyncio.sleep(RETRY_S)
                 continue
             await self._hand_over_surely(parcels)
@@ -51,7 +51,7 @@ class Pump:
                 await self.hand_over(parcels)
             except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
                 # Every step may be repeated: a ticket enters arq's queue once, a mark has a fixed event id.
-                log.warning("a hand-over waits", parcels=len(parcels), error=str(exc))
+                log.warning("A hand-over waits", parcels=len(parcels), error=str(exc))
                 await asyncio.sleep(RETRY_S)
             else:
                 return

@@ -126,7 +126,7 @@ class RabbitSource:
 
     async def _bury(self, delivery: AbstractIncomingMessage, reason: str) -> None:
         assert self._channel is not None
-        log.warning("unreadable message", reason=reason, size=len(delivery.body))
+        log.warning("Unreadable message", reason=reason, size=len(delivery.body))
         await self._channel.default_exchange.publish(
             aio_pika.Message(
                 delivery.body,
@@ -165,7 +165,7 @@ class RabbitSource:
             try:
                 await parcel.delivery.ack()
             except (aio_pika.exceptions.AMQPError, RuntimeError, OSError) as exc:
-                log.info("an acknowledgement was lost", error=str(exc))
+                log.info("An acknowledgement was lost", error=str(exc))
 
 
 class MongoSource:

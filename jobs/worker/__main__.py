@@ -28,7 +28,7 @@ from jobs.wakeups import listen
 from jobs.worker.arq_worker import TaskWorker
 from jobs.worker.beat import Beat
 
-log = get_logger(__name__)
+log = get_logger("jobs.worker")
 
 
 async def run(settings: Settings) -> None:
@@ -74,14 +74,14 @@ async def run(settings: Settings) -> None:
                 group.create_task(listen(redis, handlers), name="wake-ups"),
                 group.create_task(worker.renew_forever(beat), name="renewal"),
             ]
-            log.info("worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
+            log.info("Worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
             await worker.main()
-            log.info("worker drains", running=len(worker.running))
+            log.info("Worker drains", running=len(worker.running))
             await worker.drain(settings.drain_s)
             for helper in helpers:
                 helper.cancel()
         await announcer.flush()
-    log.info("worker has stopped")
+    log.info("Worker has stopped")
 
 
 def main() -> int:

@@ -86,7 +86,7 @@ class TaskWorker(Worker):
                 await self.heart_beat()
                 is_busy = await self._poll()
             except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
-                log.warning("taking of work waits", error=str(exc), unclaimed=len(self._unclaimed))
+                log.warning("Taking of work waits", error=str(exc), unclaimed=len(self._unclaimed))
                 await asyncio.sleep(RETRY_S)
                 continue
             if not is_busy:
@@ -110,7 +110,7 @@ class TaskWorker(Worker):
             try:
                 tickets[job_id.decode()] = parse_ticket(job_id.decode())
             except (UnreadableMessage, UnicodeDecodeError) as exc:
-                log.warning("dropped a job that is no ticket", error=str(exc))
+                log.warning("Dropped a job that is no ticket", error=str(exc))
         won = await self._ledger.claim(list(tickets.values())) if tickets else []
         for task in won:
             self._start(task)

@@ -74,7 +74,7 @@ class Beat(threading.Thread):
                     self._beat(attempts)
                 beat_at = time.monotonic() + BEAT_EVERY_S
             except PyMongoError as exc:
-                log.warning("no beat", error=str(exc), running=len(attempts))
+                log.warning("No beat", error=str(exc), running=len(attempts))
                 beat_at = time.monotonic() + RETRY_EVERY_S
 
     def _beat(self, attempts: Sequence[Attempt]) -> None:
@@ -105,7 +105,7 @@ class Beat(threading.Thread):
         overdue = [attempt for attempt in attempts if attempt.overdue_at < now]
         if not overdue:
             return
-        log.error("the event loop is stuck; giving the tasks away", overdue=[str(a.task_id) for a in overdue])
+        log.error("The event loop is stuck; giving the tasks away", overdue=[str(a.task_id) for a in overdue])
         transitions = [self._verdict(attempt, is_overdue=attempt in overdue) for attempt in attempts]
         try:
             self._tasks.bulk_write([transition.operation() for transition in transitions], ordered=False)

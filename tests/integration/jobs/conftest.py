@@ -17,7 +17,7 @@ from core.documents import Task, TimelineEntry
 from core.messages import TaskMessage
 from core.publisher import RabbitPublisher
 from core.settings import Settings
-from core.states import Priority, TaskStatus
+from core.states import TaskStatus
 
 Launch = Callable[..., "subprocess.Popen[bytes]"]
 Submit = Callable[..., Awaitable[Task]]
@@ -67,10 +67,16 @@ def _show_logs(folder: Path) -> None:
 
 
 @pytest.fixture
-async def submit(settings: Settings, mongo: MongoClient) -> AsyncIterator[Submit]:
-    """Store a PENDING task and publish it, as the gateway does."""
+async def amqp(settings: Settings) -> AsyncIterator[RabbitPublisher]:
+    """Publishes to the test's queues."""
     connection = await open_amqp(settings)
-    publisher = RabbitPublisher(connection, settings.namespace)
+    yield RabbitPublisher(connection, settings.namespace)
+    await connection.close()
+
+
+@pytest.fixture
+def submit(mongo: MongoClient, amqp: RabbitPublisher) -> Submit:
+    """Store a PENDING task and publish it, as the gateway does."""
 
     async def send(kind: str, values: dict[str, Any], *, publish: bool = True, **fields: Any) -> Task:
         fields = {"status": TaskStatus.PENDING, "max_attempts": 3, "timeout_s": 60.0, **fields}
@@ -78,11 +84,10 @@ async def submit(settings: Settings, mongo: MongoClient) -> AsyncIterator[Submit
         task.timeline.append(TimelineEntry(epoch=1, n=1, at=task.created_at, attempt=0, status=task.status, by="test"))
         await task.insert()
         if publish:
-            await publisher.publish(TaskMessage(task.id, 1), Priority.NORMAL)
+            await amqp.publish(TaskMessage(task.id, 1), task.priority)
         return task
 
-    yield send
-    await connection.close()
+    return send
 
 
 async def until_true(task_id: UUID, holds: Callable[[Task], object], within_s: float = 30.0) -> Task:

@@ -5,8 +5,10 @@ import hashlib
 from redis.asyncio import Redis
 
 from core.events import Cursor, Progressed, StateChanged
+from core.messages import TaskMessage, bridge_wake_channel
+from core.publisher import RabbitPublisher
 from core.settings import Settings
-from core.states import TaskStatus
+from core.states import Priority, TaskStatus
 from core.streams import EventStreams
 from tests.integration.jobs.conftest import Launch, Submit, until
 
@@ -39,3 +41,33 @@ async def test_task_runs_to_its_end_and_tells_every_step(
     assert cursors[-1] == ended.cursor
     progress = [event for _, event in events if isinstance(event, Progressed)]
     assert progress[-1].current == 20
+
+
+async def test_without_a_broker_the_bridge_reads_the_backlog_from_mongodb(
+    launch: Launch, submit: Submit, redis: Redis, settings: Settings
+) -> None:
+    launch("bridge", HEADWAY_BROKER="direct")
+    launch("worker")
+    low = await submit("processData", {"data": "low", "iterations": 1}, publish=False, priority=Priority.LOW)
+    await until(low.id, TaskStatus.SUCCEEDED)
+    high = await submit("processData", {"data": "high", "iterations": 1}, publish=False, priority=Priority.HIGH)
+    await redis.publish(bridge_wake_channel(settings.namespace), str(high.id))
+    await until(high.id, TaskStatus.SUCCEEDED)
+
+
+async def test_duplicate_and_stale_messages_never_run_a_task_twice(
+    launch: Launch, submit: Submit, amqp: RabbitPublisher
+) -> None:
+    launch("bridge")
+    launch("worker")
+    task = await submit("processData", {"data": "x", "iterations": 1})
+    for epoch in (1, 1, 0, 7):
+        await amqp.publish(TaskMessage(task.id, epoch), Priority.HIGH)
+    await until(task.id, TaskStatus.SUCCEEDED)
+    for _ in range(3):
+        await amqp.publish(TaskMessage(task.id, 1), Priority.NORMAL)
+    last = await submit("processData", {"data": "y", "iterations": 1})
+    await until(last.id, TaskStatus.SUCCEEDED)
+    ended = await until(task.id, TaskStatus.SUCCEEDED)
+    assert ended.attempt == 1
+    assert [entry.status for entry in ended.timeline].count(TaskStatus.RUNNING) == 1
