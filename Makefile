@@ -61,12 +61,12 @@ check: setup ui/node_modules/installed
 	@$(PY) -m ruff format --check --quiet . || { echo "Not formatted; run: .venv/bin/ruff format ."; exit 1; }
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PY) -m gateway.schema_export | diff -u schema.graphql - || { echo "schema.graphql is stale; run: make schema"; exit 1; }
+	@$(PY) -m gateway.schema_export --check || { echo "schema.graphql is stale; run: make schema"; exit 1; }
 	@cd ui && $(NODE) npm run --silent check
 	@echo "All checks passed."
 
 schema: setup
-	@$(PY) -m gateway.schema_export > schema.graphql.new && mv schema.graphql.new schema.graphql
+	@$(PY) -m gateway.schema_export
 
 lock: setup
 	@$(COMPILE) $(ARGS) --output-file requirements/runtime.txt

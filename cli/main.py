@@ -84,7 +84,7 @@ def worker(context: typer.Context) -> None:
 
 @app.command(context_settings=PASS_ON)
 def schema(context: typer.Context) -> None:
-    """Print the GraphQL schema."""
+    """Write schema.graphql from the code; --check only says whether it is stale."""
     _become("gateway.schema_export", context)
 
 

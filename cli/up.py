@@ -45,9 +45,8 @@ async def bring_up(options: StackOptions, *, demo: bool) -> int:
 async def _welcome(console: Console, supervisor: Supervisor, options: StackOptions, demo: bool) -> None:
     foundation = supervisor.foundation
     for name, address in foundation.addresses.items():
-        ours = any(name == chain[-1].role for chain in foundation.chains)
         shown = public_address(address)
-        console.print(f"  {name:<10}{escape(shown)}{'' if ours else '  (yours)'}", soft_wrap=True)
+        console.print(f"  {name:<10}{escape(shown)}{'  (yours)' if name in foundation.given else ''}", soft_wrap=True)
     if foundation.broker == "direct":
         console.print("  broker    direct: no RabbitMQ, tasks go from MongoDB to the workers")
     parts = [_count(options.gateways, "gateway"), _count(options.bridges, "bridge"), _count(options.workers, "worker")]

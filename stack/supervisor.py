@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
@@ -107,8 +107,9 @@ class Supervisor:
     async def _start(self) -> None:
         options = self._options
         foundation = self._foundation = topology.lay_foundation(options, os.environ)
+        await await_services(foundation, foundation.given)
         await self._crew.launch(foundation.chains)
-        await await_services(foundation)
+        await await_services(foundation, foundation.ours)
         behind = topology.bridges(options, foundation) + topology.workers(options, foundation)
         gateways = topology.gateways(options, foundation)
         await self._crew.launch([(program,) for program in (*behind, *gateways)])
@@ -145,13 +146,15 @@ def require_free_port(host: str, port: int) -> None:
             raise PortInUse(f"port {port} of {host} can't be had ({exc.strerror}); choose another with --port") from exc
 
 
-async def await_services(foundation: Foundation) -> None:
-    """Wait until every service answers, and create the indexes. Raises StartupError naming the one that does not."""
+async def await_services(foundation: Foundation, names: Collection[str]) -> None:
+    """Wait until these services answer; MongoDB gets its indexes. Raises StartupError naming the one that does not."""
     settings = foundation.settings()
-    mongo = await open_mongo(settings)
-    await mongo.close()
-    redis = await open_redis(settings)
-    await redis.aclose()
-    if foundation.broker == "rabbitmq":
+    if "mongodb" in names:
+        mongo = await open_mongo(settings)
+        await mongo.close()
+    if "redis" in names:
+        redis = await open_redis(settings)
+        await redis.aclose()
+    if "rabbitmq" in names:
         amqp = await open_amqp(settings)
         await amqp.close()

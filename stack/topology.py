@@ -56,6 +56,16 @@ class Foundation:
     environment: Mapping[str, str]
     broker: Broker
 
+    @property
+    def ours(self) -> set[str]:
+        """The names of the services that we start."""
+        return {chain[-1].role for chain in self.chains}
+
+    @property
+    def given(self) -> set[str]:
+        """The names of the services that run already."""
+        return set(self.addresses) - self.ours
+
     def settings(self) -> Settings:
         """Return the settings that every process of the stack will read."""
         given = {**os.environ, **self.environment}

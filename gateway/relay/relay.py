@@ -33,11 +33,13 @@ class Relay:
     Redis may be away, at the start too: then the watched tasks are polled in MongoDB until it is back.
     """
 
-    def __init__(self, redis: Redis, streams: EventStreams, namespace: str) -> None:
+    def __init__(
+        self, redis: Redis, streams: EventStreams, namespace: str, *, stored: StoredTasks | None = None
+    ) -> None:
         self._namespace = namespace
         self._watches: dict[UUID, Watch] = {}
         self._by_channel: dict[str, Watch] = {}
-        self._stored = StoredTasks()
+        self._stored = stored or StoredTasks()
         self._channels = Channels(redis, self, f"{namespace}:relay")
         self._catch_up = CatchUp(self._stored, streams, self._channels, self._fail)
         self._poll = Poll(
@@ -89,6 +91,10 @@ class Relay:
     def subscribers(self) -> int:
         """Followers of all watched tasks."""
         return sum(len(watch.followers) for watch in self._watches.values())
+
+    def poll_soon(self) -> None:
+        """Ask MongoDB about the watched tasks now rather than at the next turn."""
+        self._poll.hurry()
 
     def follow(self, task_id: UUID, *, max_hz: float = 10.0) -> AsyncGenerator[Snapshot, None]:
         """Yield the task as it is now, then the latest as it moves on; end after the terminal status.

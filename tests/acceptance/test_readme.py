@@ -1,0 +1,77 @@
+"""What the README tells people to paste works as it stands there, on a real stack."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+from gql import GraphQLRequest
+from pydantic import BaseModel
+
+from jobs.kinds import kind
+from tests.acceptance.api import execute, http_session, ws_session
+from tests.running_stack import RunningStack
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND_TIMEOUT_S = 90.0
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+async def test_graphql_examples_submit_follow_and_list(stack: RunningStack) -> None:
+    mutation, subscription, query = blocks("graphql")
+    async with http_session(stack.url) as http, ws_session(stack.ws_url) as ws:
+        task_id = (await execute(http, mutation))["processData"]["id"]
+        assert "TASK-ID" in subscription
+        request = GraphQLRequest(subscription.replace("TASK-ID", task_id))
+        told = [data["taskProgress"] async for data in ws.subscribe(request)]
+        assert told[-1]["status"] == "SUCCEEDED"
+        assert told[-1]["progress"] == {"current": 500, "total": 500, "percent": 100.0}
+        assert told[-1]["result"]["totalProcessed"] == 500
+        listed = (await execute(http, query))["tasks"]["nodes"]
+    assert task_id in {task["id"] for task in listed}
+
+
+async def test_command_line_examples_run_to_success(stack: RunningStack) -> None:
+    [script] = [block for block in blocks("sh") if "headway submit" in block]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euc",
+        script,
+        cwd=ROOT,
+        env={"PATH": path, "HEADWAY_URL": stack.url},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()
+    assert b'"totalProcessed": 50' in said
+    assert b'"inserted": 2' in said
+
+
+def test_kind_of_your_own_is_a_kind() -> None:
+    [source] = blocks("python")
+    declared: dict[str, type[BaseModel]] = {}
+    namespace: dict[str, object] = {"__name__": "jobs.kinds.count_words"}
+    exec(compile(source.replace("from jobs.kinds import TaskContext, kind", IMPORTS), "README.md", "exec"), namespace)
+    assert declared is not None
+    assert kind is not None
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
