@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 from gql import GraphQLRequest
-from pydantic import BaseModel
 
-from jobs.kinds import kind
 from tests.acceptance.api import execute, http_session, ws_session
 from tests.running_stack import RunningStack
 
@@ -62,13 +60,23 @@ async def test_command_line_examples_run_to_success(stack: RunningStack) -> None
     assert b'"inserted": 2' in said
 
 
-def test_kind_of_your_own_is_a_kind() -> None:
+async def test_kind_of_your_own_becomes_a_mutation(tmp_path: Path) -> None:
     [source] = blocks("python")
-    declared: dict[str, type[BaseModel]] = {}
-    namespace: dict[str, object] = {"__name__": "jobs.kinds.count_words"}
-    exec(compile(source.replace("from jobs.kinds import TaskContext, kind", IMPORTS), "README.md", "exec"), namespace)
-    assert declared is not None
-    assert kind is not None
+    (tmp_path / "count_words.py").write_text(source, encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from gateway.schema import build_schema; from jobs.kinds import load_kinds\n"
+        "print(build_schema(load_kinds(['count_words'])).as_str())",
+        cwd=ROOT,
+        env={"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(COMMAND_TIMEOUT_S):
+        schema, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "type CountWordsTask implements Task & Node" in schema.decode()
+    assert re.search(r"^  countWords\($", schema.decode(), re.MULTILINE)
 
 
 def test_links_lead_somewhere() -> None:
