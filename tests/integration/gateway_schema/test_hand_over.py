@@ -1,0 +1,154 @@
+"""A submitted task on its way to the broker, with every service slow or away in turn."""
+
+import asyncio
+from typing import Any
+
+from beanie import init_beanie
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
+
+from core.connections import open_amqp, open_redis
+from core.documents import DOCUMENTS, Task
+from core.ids import parse_id
+from core.messages import TaskMessage, decode_message, queue_name
+from core.publisher import RabbitPublisher
+from core.settings import Settings
+from core.states import Priority, TaskStatus
+from tests.integration.gateway_schema.conftest import OpenGateway
+from tests.integration.gateway_schema.proxy import proxied
+from tests.integration.gateway_schema.submits import DATA, PROCESS, RefusingPublisher, SlowPublisher
+
+
+async def test_rabbitmq_holds_the_message_in_the_queue_of_its_priority(
+    open_gateway: OpenGateway, rabbit_publisher: RabbitPublisher, amqp_url: str, settings: Settings
+) -> None:
+    gateway = await open_gateway(rabbit_publisher, None)
+    answer = (await gateway.get(PROCESS, input=DATA, options={"priority": "HIGH"}))["processData"]
+
+    assert answer["publishedAt"] is not None
+    stored = await Task.get(parse_id(answer["id"]))
+    assert stored is not None
+    assert stored.published_at is not None
+    connection = await open_amqp(settings.model_copy(update={"amqp_url": amqp_url}))
+    async with connection, connection.channel() as channel:
+        queue = await channel.get_queue(queue_name(settings.namespace, Priority.HIGH), ensure=True)
+        message = await queue.get()
+        assert message is not None
+        await message.ack()
+    assert decode_message(message.body) == TaskMessage(stored.id, 1, stored.trace)
+
+
+async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_still_noted(
+    open_gateway: OpenGateway,
+) -> None:
+    publisher = SlowPublisher()
+    gateway = await open_gateway(publisher, None)
+    started = asyncio.get_running_loop().time()
+    answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+
+    assert 0.4 < asyncio.get_running_loop().time() - started < 3
+    assert (answer["status"], answer["publishedAt"]) == ("PENDING", None)
+    publisher.let.set()
+    await gateway.services.submitter.aclose()
+    stored = await Task.get(parse_id(answer["id"]))
+    assert stored is not None
+    assert stored.published_at is not None
+
+
+async def test_closing_gives_up_on_a_broker_that_never_confirms(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(SlowPublisher(), None)
+    await gateway.get(PROCESS, input=DATA)
+    await gateway.services.submitter.aclose(deadline_s=0.05)
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("hand over")] == []
+
+
+async def test_a_client_that_goes_away_does_not_stop_the_hand_over(open_gateway: OpenGateway) -> None:
+    publisher = SlowPublisher()
+    gateway = await open_gateway(publisher, None)
+    asking = asyncio.create_task(gateway.ask(PROCESS, input=DATA))
+    await publisher.reached.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    publisher.let.set()
+    await gateway.services.submitter.aclose()
+    (stored,) = await Task.find_all().to_list()
+    assert stored.published_at is not None
+
+
+async def test_a_broker_that_refuses_leaves_the_task_pending(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(RefusingPublisher(), None)
+    answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+    stored = await Task.get(parse_id(answer["id"]))
+    assert stored is not None
+    assert (stored.status, stored.published_at) == (TaskStatus.PENDING, None)
+
+
+async def test_rabbitmq_down_leaves_the_task_pending_and_the_next_one_is_published(
+    open_gateway: OpenGateway, amqp_url: str, settings: Settings
+) -> None:
+    async with proxied(amqp_url) as (proxy, url):
+        connection = await open_amqp(settings.model_copy(update={"amqp_url": url}))
+        gateway = await open_gateway(RabbitPublisher(connection, settings.namespace), None)
+        assert (await gateway.get(PROCESS, input=DATA))["processData"]["publishedAt"] is not None
+        await proxy.cut()
+        down = (await gateway.get(PROCESS, input=DATA))["processData"]
+        assert (down["status"], down["publishedAt"]) == ("PENDING", None)
+        stored = await Task.get(parse_id(down["id"]))
+        assert stored is not None
+        assert (stored.status, stored.published_at) == (TaskStatus.PENDING, None)
+        await proxy.mend()
+        async with asyncio.timeout(20):
+            await connection.connected.wait()
+            # A publish right after an outage may still meet the old channel; each one waits half a second at most.
+            while (await gateway.get(PROCESS, input=DATA))["processData"]["publishedAt"] is None:
+                pass
+        await connection.close()
+
+
+async def test_redis_down_does_not_keep_a_task_from_the_broker(
+    open_gateway: OpenGateway, redis_url: str, settings: Settings
+) -> None:
+    publisher = SlowPublisher()
+    publisher.let.set()
+    async with proxied(redis_url) as (proxy, url):
+        its_redis: Redis = await open_redis(settings.model_copy(update={"redis_url": url}))
+        gateway = await open_gateway(publisher, its_redis)
+        await proxy.cut()
+        answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+        assert answer["status"] == "PENDING"
+        assert answer["publishedAt"] is not None
+        await its_redis.aclose()
+
+
+async def open_impatient_mongo(url: str, database: str) -> AsyncMongoClient[dict[str, Any]]:
+    """Bind the documents to a client that gives up after a second, where the real one takes up to ten."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        url, uuidRepresentation="standard", tz_aware=True, timeoutMS=1_000
+    )
+    await init_beanie(database=client[database], document_models=list(DOCUMENTS))
+    return client
+
+
+async def test_mongodb_down_is_unavailable_and_nothing_is_published(
+    open_gateway: OpenGateway, mongo_url: str, settings: Settings
+) -> None:
+    publisher = SlowPublisher()
+    gateway = await open_gateway(publisher, None)
+    async with proxied(mongo_url) as (proxy, url):
+        client = await open_impatient_mongo(url, settings.mongo_database)
+        try:
+            await proxy.cut()
+            for query, variables in (
+                (PROCESS, {"input": DATA}),
+                ("{ items { totalCount } }", {}),
+                ("{ tasks { totalCount } }", {}),
+                ('mutation { createItem(input: {name: "x"}) { id } }', {}),
+            ):
+                answer = await gateway.ask(query, **variables)
+                assert answer.code == "UNAVAILABLE"
+                assert answer.errors[0]["extensions"]["service"] == "MongoDB"
+            assert publisher.asked == []
+            await proxy.mend()
+            assert (await gateway.get("{ tasks { totalCount } }"))["tasks"]["totalCount"] == 0
+        finally:
+            await client.close()
