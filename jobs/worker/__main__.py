@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 import uvloop
+from pymongo.errors import PyMongoError
 
 from core.connections import open_mongo, open_redis
 from core.errors import StartupError
@@ -55,9 +56,10 @@ async def run(settings: Settings) -> None:
         stack.callback(beat.stop)
 
         async def cancel(task_id: UUID) -> None:
-            for found, reason in (await ledger.cancel_requests([task_id])).items():
-                if attempt := worker.running.get(found):
-                    attempt.cancel(reason)
+            with contextlib.suppress(PyMongoError):  # The beat finds it within 3 s.
+                for found, reason in (await ledger.cancel_requests([task_id])).items():
+                    if attempt := worker.running.get(found):
+                        attempt.cancel(reason)
 
         async with asyncio.TaskGroup() as group:
 

@@ -122,6 +122,8 @@ class TaskWorker(Worker):
         if older is not None:
             older.interrupt(Interruption.FENCED)
         attempt = Attempt(task, self._announcer.notice)
+        if task.cancel_requested_at is not None:  # Its notice may have come before this worker held the task.
+            attempt.cancel(task.cancel_reason)
         self.running[task.id] = attempt
         self.tasks[attempt.ticket] = asyncio.create_task(self._run(attempt), name=f"attempt {attempt.ticket}")
 

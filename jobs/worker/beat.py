@@ -54,6 +54,7 @@ class Beat(threading.Thread):
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self.ticked_at = time.monotonic()
+        self._looked_at = self.ticked_at
 
     def stop(self) -> None:
         """End the thread and close its client."""
@@ -99,8 +100,9 @@ class Beat(threading.Thread):
 
     def _watch_loop(self) -> None:
         now = time.monotonic()
-        if now - self.ticked_at < STUCK_AFTER_S:
-            return
+        was_away, self._looked_at = now - self._looked_at > STUCK_AFTER_S, now
+        if was_away or now - self.ticked_at < STUCK_AFTER_S:
+            return  # A process that was frozen as a whole has a loop that has not had its chance yet.
         attempts = list(self._running.values())
         overdue = [attempt for attempt in attempts if attempt.overdue_at < now]
         if not overdue:
