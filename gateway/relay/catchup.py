@@ -81,7 +81,9 @@ class CatchUp:
             return
         watch.take(task)
         watch.loaded.set()
-        if not watch.ended:
+        if watch.ended:  # Nothing more can come; what is stored is the whole story unless Redis is away.
+            watch.set_live(self._channels.up.is_set())
+        else:
             self._channels.want(watch.channel)
         if watch.ended or not self._channels.up.is_set():
             watch.ready.set()

@@ -76,6 +76,7 @@ async def test_an_ended_task_gives_one_snapshot(relay: Relay, submit: Submit) ->
     await writer.claim()
     await writer.fail()
     [ended] = await followed(relay, writer)
+    assert ended.delivery is Delivery.LIVE
     assert ended.task.status is TaskStatus.FAILED
     assert ended.task.error is not None
     assert ended.task.error.code == "BROKEN"
