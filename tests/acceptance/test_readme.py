@@ -57,7 +57,7 @@ async def test_command_line_examples_run_to_success(stack: RunningStack) -> None
             await process.wait()
     assert process.returncode == 0, said.decode()
     assert b'"totalProcessed": 50' in said
-    assert b'"inserted": 2' in said
+    assert b'"rejectedTotal": 0' in said  # Other tests may have imported the same names: then these were updated.
 
 
 async def test_kind_of_your_own_becomes_a_mutation(tmp_path: Path) -> None:
