@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+export npm_config_progress := false
 .PHONY: help setup ui run test faults check schema lock clean
 
 PORT ?= 8000
