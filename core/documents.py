@@ -149,11 +149,12 @@ class Task(Document):
             IndexModel([("owner", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
             IndexModel([("claim", ASCENDING)], sparse=True),
+            IndexModel([("retry_of", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("published_at", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("status_at", ASCENDING)]),
             *(
                 IndexModel([(field, ASCENDING)], partialFilterExpression={field: {"$type": "date"}})
-                for field in ("run_at", "deadline", "lease.until")
+                for field in ("run_at", "deadline", "lease.until", "cancel_requested_at")
             ),
             IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
         ]

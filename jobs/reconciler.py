@@ -14,7 +14,7 @@ from core.publisher import Publisher, PublishFailed
 from core.states import HELD, UNCLAIMED, Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from core.transitions import Transition, due, expired, requeued, seized
+from core.transitions import Transition, cancelled_unclaimed, due, expired, requeued, seized
 from jobs.ledger import Ledger
 from jobs.queue import RunQueue
 from jobs.runner import CRASHES_ALLOWED
@@ -58,6 +58,7 @@ class Reconciler:
         """Look once at everything. Raises PyMongoError or RedisError; what is done is done."""
         now = utc_now()
         await self._expire(now)
+        await self._cancel_asked(now)
         await self._start_scheduled(now)
         await self._publish_owed(now)
         if judges_leases:
@@ -82,6 +83,15 @@ class Reconciler:
     async def _expire(self, now: datetime) -> None:
         late = await self._find({"deadline": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
         await self._commit("expired", [expired(task.id, task.epoch, by=self._ledger.actor) for task in late])
+
+    async def _cancel_asked(self, now: datetime) -> None:
+        """Cancel what its holder gave back before it heard that it was to be cancelled."""
+        asked = await self._find(
+            {"cancel_requested_at": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "cancel_requested_at"
+        )
+        by = self._ledger.actor
+        ends = [cancelled_unclaimed(task.id, task.epoch, by=by, reason=task.cancel_reason) for task in asked]
+        await self._commit("cancelled", ends)
 
     async def _start_scheduled(self, now: datetime) -> None:
         ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.SCHEDULED.value}, "run_at")

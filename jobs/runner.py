@@ -60,8 +60,11 @@ class Runner:
         claimed = StreamEvent(task.id, task.cursor, task.timeline[-1].event())
         self._announcer.tell(claimed)
         kind = self._kinds.get(task.kind)
-        if kind is None:
-            outcome: Outcome = Raised("UNKNOWN_KIND", f"no kind {task.kind} is installed here", is_permanent=True)
+        outcome: Outcome
+        if attempt.interruption is not None:
+            outcome = Stopped(is_forced=False)  # It was cancelled before it was claimed: not a line of it is to run.
+        elif kind is None:
+            outcome = Raised("UNKNOWN_KIND", f"no kind {task.kind} is installed here", is_permanent=True)
         else:
             outcome = await self._execute(attempt, kind)
         if attempt.interruption is Interruption.FENCED:
@@ -150,6 +153,8 @@ class Runner:
                 return succeeded(task.id, cursor, by=by, result=result, told=told)
             case Raised():
                 return self._fail(attempt, TaskFailure(code=outcome.code, message=outcome.message), outcome, cursor)
+            case Died() if attempt.interruption is Interruption.CANCEL:
+                return self._stop(attempt, is_forced=False, cursor=cursor)
             case Died(reason):
                 crashes = task.crashes + 1
                 if crashes > CRASHES_ALLOWED:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pymongo import MongoClient
@@ -24,6 +24,7 @@ from core.telemetry import get_logger
 from core.transitions import Transition, requeued, seized
 from jobs.attempt import Attempt, Interruption
 from jobs.ledger import LEASE_S
+from jobs.runner import CANCEL_GRACE_S
 
 BEAT_EVERY_S = 3.0
 RETRY_EVERY_S = 1.0
@@ -32,6 +33,13 @@ STUCK_AFTER_S = 5.0
 EXIT_STUCK = 70
 
 log = get_logger(__name__)
+
+
+class Asked(NamedTuple):
+    """A cancel as this thread has seen it."""
+
+    seen_at: float
+    reason: str | None
 
 
 class Beat(threading.Thread):
@@ -55,6 +63,7 @@ class Beat(threading.Thread):
         self._stopping = threading.Event()
         self.ticked_at = time.monotonic()
         self._looked_at = self.ticked_at
+        self._asked: dict[Attempt, Asked] = {}
 
     def stop(self) -> None:
         """End the thread and close its client."""
@@ -87,12 +96,16 @@ class Beat(threading.Thread):
         )
         wanted = {"epoch": 1, "cancel_requested_at": 1, "cancel_reason": 1}
         stored = {document["_id"]: document for document in self._tasks.find(held, wanted)}
+        asked: dict[Attempt, Asked] = {}
         for attempt in attempts:
             document = stored.get(attempt.task_id)
             if document is None or document["epoch"] != attempt.epoch:
                 self._call(attempt.interrupt, Interruption.FENCED)
             elif document.get("cancel_requested_at"):
-                self._call(attempt.cancel, document.get("cancel_reason"))
+                known = self._asked.get(attempt)
+                asked[attempt] = known or Asked(time.monotonic(), document.get("cancel_reason"))
+                self._call(attempt.cancel, asked[attempt].reason)
+        self._asked = asked
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         if not self._stopping.is_set():
@@ -104,7 +117,7 @@ class Beat(threading.Thread):
         if was_away or now - self.ticked_at < STUCK_AFTER_S:
             return  # A process that was frozen as a whole has a loop that has not had its chance yet.
         attempts = list(self._running.values())
-        overdue = [attempt for attempt in attempts if attempt.overdue_at < now]
+        overdue = [attempt for attempt in attempts if self._overdue_at(attempt) < now]
         if not overdue:
             return
         log.error("The event loop is stuck; giving the tasks away", overdue=[str(a.task_id) for a in overdue])
@@ -114,12 +127,19 @@ class Beat(threading.Thread):
         finally:
             os._exit(EXIT_STUCK)
 
+    def _overdue_at(self, attempt: Attempt) -> float:
+        """Return when the attempt's time, or its grace after a cancel that this thread has seen, is over."""
+        asked = self._asked.get(attempt)
+        return attempt.overdue_at if asked is None else min(attempt.overdue_at, asked.seen_at + CANCEL_GRACE_S)
+
     def _verdict(self, attempt: Attempt, *, is_overdue: bool) -> Transition:
         task, epoch = attempt.task, attempt.epoch
         if not is_overdue:
             return requeued(task.id, epoch, by=self._worker, reason="another task blocked its worker")
-        if attempt.interruption is Interruption.CANCEL:
+        asked = self._asked.get(attempt)
+        if asked is not None or attempt.interruption is Interruption.CANCEL:
+            reason = asked.reason if asked is not None else task.cancel_reason
             error = TaskFailure(code="FORCED", message="the code did not yield and blocked its worker")
-            return seized(task.id, epoch, TaskStatus.CANCELLED, by=self._worker, error=error)
+            return seized(task.id, epoch, TaskStatus.CANCELLED, by=self._worker, error=error, reason=reason)
         error = TaskFailure(code="TIMEOUT", message=f"took longer than {task.timeout_s:g} s and blocked its worker")
         return seized(task.id, epoch, TaskStatus.FAILED, by=self._worker, error=error)
