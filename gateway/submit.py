@@ -1,10 +1,11 @@
 """Accepting tasks: durable in MongoDB first, then on its way to the broker; the answer waits only a moment for that."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from bson.errors import InvalidDocument
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
@@ -31,6 +32,7 @@ APPEND_WAIT_S = 0.25
 MAX_HANDOVERS = 10_000
 """Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
 BY = "gateway"
+UNSTORABLE = (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError)
 
 log = get_logger(__name__)
 
@@ -47,21 +49,21 @@ class SubmitOptions:
     max_attempts: int | None = None
     idempotency_key: str | None = None
 
-    def validate(self, now: datetime) -> None:
-        """Raise BadUserInput naming the option that is out of range or contradicts another one."""
+    def validate(self, now: datetime, path: str = "options") -> None:
+        """Raise BadUserInput naming the option below `path` that is out of range or contradicts another one."""
         if self.delay_s is not None and self.run_at is not None:
-            raise BadUserInput("options.runAt", "nothing beside delayS: one of the two says when")
-        _expect_range("options.delayS", self.delay_s, 0, MAX_AHEAD_S, "0 to 31,622,400 seconds (366 days)")
+            raise BadUserInput(f"{path}.runAt", "nothing beside delayS: one of the two says when")
+        _expect_range(f"{path}.delayS", self.delay_s, 0, MAX_AHEAD_S, "0 to 31,622,400 seconds (366 days)")
         if self.run_at is not None and self.run_at > now + timedelta(seconds=MAX_AHEAD_S):
-            raise BadUserInput("options.runAt", "a time within 366 days", got=self.run_at.isoformat())
+            raise BadUserInput(f"{path}.runAt", "a time within 366 days", got=self.run_at.isoformat())
         if self.deadline is not None and self.deadline <= max(now, self.due_at(now) or now):
-            raise BadUserInput("options.deadline", "a time after the task may start", got=self.deadline.isoformat())
+            raise BadUserInput(f"{path}.deadline", "a time after the task may start", got=self.deadline.isoformat())
         if self.timeout_s is not None and not 0 < self.timeout_s <= MAX_TIMEOUT_S:
-            raise BadUserInput("options.timeoutS", "more than 0 and at most 86,400 seconds", got=self.timeout_s)
-        _expect_range("options.maxAttempts", self.max_attempts, 1, MAX_ATTEMPTS, f"1 to {MAX_ATTEMPTS}")
+            raise BadUserInput(f"{path}.timeoutS", "more than 0 and at most 86,400 seconds", got=self.timeout_s)
+        _expect_range(f"{path}.maxAttempts", self.max_attempts, 1, MAX_ATTEMPTS, f"1 to {MAX_ATTEMPTS}")
         key = self.idempotency_key
         if key is not None and not (1 <= len(key) <= MAX_KEY_CHARS and key.isprintable()):
-            raise BadUserInput("options.idempotencyKey", f"1 to {MAX_KEY_CHARS} printable characters", got=key)
+            raise BadUserInput(f"{path}.idempotencyKey", f"1 to {MAX_KEY_CHARS} printable characters", got=key)
 
     def due_at(self, now: datetime) -> datetime | None:
         """Return when the task may start, None if that is now."""
@@ -81,7 +83,8 @@ class Submitter:
         self._confirm_wait_s = settings.submit_confirm_wait_s
         self._publisher = publisher
         self._streams = streams
-        self._handovers: set[asyncio.Task[None]] = set()
+        self._handovers: dict[asyncio.Task[None], int] = {}
+        self._under_way = 0
 
     async def submit(
         self,
@@ -99,17 +102,26 @@ class Submitter:
         the idempotency key stands for something else, and PyMongoError when MongoDB takes nothing. Once the task is
         stored, cancelling this no longer stops the hand-over.
         """
-        now = utc_now()
-        options.validate(now)
-        task = _new_task(kind, parse_input(kind, value), options, owner, trace, now)
+        return await self.accept(new_task(kind, value, options, owner=owner, trace=trace))
+
+    async def accept(self, task: Task) -> Task:
+        """Store a new task and hand it over, as `submit` does."""
         try:
             await task.insert()
         except DuplicateKeyError:
             return await _earlier(task)
-        except (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError) as exc:
+        except UNSTORABLE as exc:
             raise BadUserInput("input", "values that can be stored") from exc
-        await self._start_hand_over(task)
+        await self._start_hand_over([task])
         return task
+
+    async def accept_all(self, tasks: Sequence[Task]) -> None:
+        """Store new tasks in one write and hand them over together. Raises pymongo's errors; some may be stored then.
+
+        Waits for the broker's confirms as `submit` does.
+        """
+        await Task.insert_many(list(tasks), ordered=False)
+        await self._start_hand_over(tasks)
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
@@ -120,48 +132,71 @@ class Submitter:
             handover.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _start_hand_over(self, task: Task) -> None:
-        if len(self._handovers) >= MAX_HANDOVERS:
-            log.warning("Left a task to the reconciler", task_id=str(task.id), under_way=len(self._handovers))
+    async def _start_hand_over(self, tasks: Sequence[Task]) -> None:
+        if self._under_way + len(tasks) > MAX_HANDOVERS:
+            log.warning("Left tasks to the reconciler", tasks=len(tasks), under_way=self._under_way)
             return
-        handover = asyncio.create_task(self._hand_over(task), name=f"hand over {task.id}")
-        self._handovers.add(handover)
-        handover.add_done_callback(self._handovers.discard)
+        handover = asyncio.create_task(
+            self._hand_over(tasks), name=f"hand over {tasks[0].id} and {len(tasks) - 1} more"
+        )
+        self._under_way += len(tasks)
+        self._handovers[handover] = len(tasks)
+        handover.add_done_callback(self._handed_over)
         await asyncio.wait({handover}, timeout=self._confirm_wait_s)
 
-    async def _hand_over(self, task: Task) -> None:
-        await self._announce(task)
-        if task.status is not TaskStatus.PENDING:
-            return
-        try:
-            held = await self._publisher.publish(TaskMessage(task.id, task.epoch, task.trace), task.priority)
-        except PublishFailed as exc:
-            log.warning("The broker did not take a task; it stays PENDING", task_id=str(task.id), reason=str(exc))
-            return
-        if held:
-            await self._mark_published(task)
+    def _handed_over(self, handover: asyncio.Task[None]) -> None:
+        self._under_way -= self._handovers.pop(handover)
 
-    async def _announce(self, task: Task) -> None:
-        event = StreamEvent(task.id, task.cursor, task.timeline[0].event())
+    async def _hand_over(self, tasks: Sequence[Task]) -> None:
+        await self._announce(tasks)
+        owed = [task for task in tasks if task.status is TaskStatus.PENDING]
+        results = await asyncio.gather(*(self._publish(task) for task in owed))
+        held = [task for task, result in zip(owed, results, strict=True) if result is True]
+        refused = [result for result in results if isinstance(result, PublishFailed)]
+        if refused:
+            log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
+        if held:
+            await self._mark_published(held)
+
+    async def _publish(self, task: Task) -> bool | PublishFailed:
+        try:
+            return await self._publisher.publish(TaskMessage(task.id, task.epoch, task.trace), task.priority)
+        except PublishFailed as exc:
+            return exc
+
+    async def _announce(self, tasks: Sequence[Task]) -> None:
+        events = [StreamEvent(task.id, task.cursor, task.timeline[0].event()) for task in tasks]
         try:
             async with asyncio.timeout(APPEND_WAIT_S):
-                await self._streams.append([event])
+                await self._streams.append(events)
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("Redis did not take a task's first event", task_id=str(task.id), reason=str(exc))
+            log.warning("Redis did not take first events", task_id=str(tasks[0].id), tasks=len(tasks), reason=str(exc))
 
-    async def _mark_published(self, task: Task) -> None:
+    async def _mark_published(self, tasks: Sequence[Task]) -> None:
         published_at = utc_now()
+        query = {"_id": {"$in": [task.id for task in tasks]}} if len(tasks) > 1 else {"_id": tasks[0].id}
         try:
-            await Task.get_pymongo_collection().update_one({"_id": task.id}, {"$set": {"published_at": published_at}})
+            await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
         except PyMongoError as exc:
-            log.warning("Could not note that a task was published", task_id=str(task.id), reason=str(exc))
+            log.warning("Could not note that tasks were published", task_id=str(tasks[0].id), reason=str(exc))
             return
-        task.published_at = published_at
+        for task in tasks:
+            task.published_at = published_at
 
 
-def _new_task(
-    kind: Kind, value: dict[str, Any], options: SubmitOptions, owner: str, trace: str | None, now: datetime
+def new_task(
+    kind: Kind,
+    value: object,
+    options: SubmitOptions,
+    *,
+    owner: str,
+    trace: str | None,
+    path: str = "",
+    batch_id: UUID | None = None,
 ) -> Task:
+    """Return a task that is not yet stored. Raises BadUserInput naming what is wrong below `path` (as `inputs.3.`)."""
+    now = utc_now()
+    options.validate(now, f"{path}options")
     due_at = options.due_at(now)
     status = TaskStatus.SCHEDULED if due_at else TaskStatus.PENDING
     return Task(
@@ -169,13 +204,14 @@ def _new_task(
         owner=owner,
         status=status,
         priority=options.priority,
-        input=value,
+        input=parse_input(kind, value, f"{path}input"),
         max_attempts=options.max_attempts or kind.max_attempts,
         timeout_s=options.timeout_s or kind.timeout_s,
         created_at=now,
         run_at=due_at,
         deadline=options.deadline,
         idempotency_key=options.idempotency_key,
+        batch_id=batch_id,
         trace=trace,
         timeline=[TimelineEntry(epoch=1, n=1, at=now, attempt=0, status=status, by=BY)],
     )

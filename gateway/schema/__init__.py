@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.schema.control import ControlMutation
 from gateway.schema.health import HealthQuery
 from gateway.schema.item_mutations import ItemMutation
 from gateway.schema.items import ItemQuery
@@ -28,7 +29,7 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
     Its resolvers expect a gateway.context.OperationContext whose services know the same kinds.
     """
     added = build_kind_types(kinds)
-    bases = (ItemMutation, *((added.mutation,) if added.mutation else ()), SubmitMutation)
+    bases = (ItemMutation, *((added.mutation,) if added.mutation else ()), SubmitMutation, ControlMutation)
     mutation = strawberry.type(
         types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."
     )
