@@ -14,6 +14,8 @@ from core.ids import new_id
 from core.states import Priority, TaskStatus
 
 FINISHED_TASK_TTL_S = 30 * 24 * 3600
+BATCH_TTL_S = 400 * 24 * 3600
+"""Its last task may start 366 days after the submit and is kept for 30 days after its end."""
 
 
 class Item(Document):
@@ -160,4 +162,17 @@ class Task(Document):
         ]
 
 
-DOCUMENTS = (Item, Task)
+class Batch(Document):
+    """Tasks that were submitted together; they name it, so it holds no list of them and never changes."""
+
+    id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    owner: str = "local"
+    total: int
+    created_at: datetime = Field(default_factory=utc_now)
+
+    class Settings:
+        name = "batches"
+        indexes: ClassVar = [IndexModel([("created_at", ASCENDING)], expireAfterSeconds=BATCH_TTL_S)]
+
+
+DOCUMENTS = (Item, Task, Batch)

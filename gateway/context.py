@@ -1,7 +1,7 @@
 """What a resolver can reach: the replica's services, and the one operation it serves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
@@ -9,6 +9,7 @@ from core.connections import MongoClient
 from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
+from gateway.batch_watches import BatchWatches
 from gateway.relay import Relay
 from gateway.submit import Submitter
 from jobs.kinds import Kind
@@ -26,6 +27,7 @@ class Services:
     streams: EventStreams
     relay: Relay
     submitter: Submitter
+    batches: BatchWatches = field(default_factory=BatchWatches)
 
 
 @dataclass(frozen=True)

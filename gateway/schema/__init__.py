@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
 from gateway.schema.control import ControlMutation
 from gateway.schema.health import HealthQuery
 from gateway.schema.item_mutations import ItemMutation
@@ -13,14 +14,19 @@ from gateway.schema.items import ItemQuery
 from gateway.schema.kinds import KindQuery, SubmitMutation, build_kind_types
 from gateway.schema.nodes import NodeQuery
 from gateway.schema.scalars import SCALARS, read_attribute
-from gateway.schema.subscriptions import Subscription
+from gateway.schema.subscriptions import TaskSubscription
 from gateway.schema.tasks import TaskQuery, UntypedTask
 from jobs.kinds import Kind
 
 
 @strawberry.type(description="What can be read.")
-class Query(ItemQuery, TaskQuery, KindQuery, HealthQuery, NodeQuery):
+class Query(ItemQuery, TaskQuery, BatchQuery, KindQuery, HealthQuery, NodeQuery):
     """The root of queries."""
+
+
+@strawberry.type(description="What can be followed live.")
+class Subscription(TaskSubscription, BatchSubscription):
+    """The root of subscriptions."""
 
 
 def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
@@ -29,7 +35,13 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
     Its resolvers expect a gateway.context.OperationContext whose services know the same kinds.
     """
     added = build_kind_types(kinds)
-    bases = (ItemMutation, *((added.mutation,) if added.mutation else ()), SubmitMutation, ControlMutation)
+    bases = (
+        ItemMutation,
+        *((added.mutation,) if added.mutation else ()),
+        SubmitMutation,
+        BatchMutation,
+        ControlMutation,
+    )
     mutation = strawberry.type(
         types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."
     )

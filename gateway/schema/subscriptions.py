@@ -15,9 +15,9 @@ from gateway.schema.tasks import TaskType
 DEFAULT_MAX_HZ = 10.0
 
 
-@strawberry.type(description="What can be followed live.")
-class Subscription:
-    """The root of subscriptions."""
+@strawberry.type
+class TaskSubscription:
+    """The root that follows tasks."""
 
     @subscription(
         TaskType,

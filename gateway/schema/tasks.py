@@ -1,5 +1,6 @@
 """Tasks: the interface, the type for kinds that are not installed, the connection, and how tasks are read."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -190,6 +191,30 @@ async def find_task(ident: str, owner: str) -> documents.Task:
     return task
 
 
+async def read_tasks(
+    info: ContextInfo,
+    filter: TaskFilter | None,
+    order: TaskOrder | None,
+    *,
+    first: int | None,
+    after: str | None,
+    within: Mapping[str, Any] | None = None,
+) -> Page[TaskView]:
+    """Read a page of the asker's tasks, those `within` a condition if there is one. Raises BadUserInput."""
+    conditions = [{"owner": info.context.owner}, *(filter.conditions() if filter else [])]
+    if within:
+        conditions.append(dict(within))
+    return await read_page(
+        documents.Task.get_pymongo_collection(),
+        {"$and": conditions} if len(conditions) > 1 else conditions[0],
+        ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
+        first=first,
+        after=after,
+        view=view_document,
+        leave_out=("checkpoint",) if selects(info, LARGE_FIELDS) else ("checkpoint", "input", "result"),
+    )
+
+
 @strawberry.type
 class TaskQuery:
     """The roots that read tasks."""
@@ -211,13 +236,4 @@ class TaskQuery:
             TaskOrder | None, strawberry.argument(description="In which order; null means NEWEST_FIRST.")
         ] = UNSET,
     ) -> Page[TaskView]:
-        conditions = [{"owner": info.context.owner}, *(filter.conditions() if filter else [])]
-        return await read_page(
-            documents.Task.get_pymongo_collection(),
-            {"$and": conditions} if len(conditions) > 1 else conditions[0],
-            ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
-            first=first,
-            after=after,
-            view=view_document,
-            leave_out=("checkpoint",) if selects(info, LARGE_FIELDS) else ("checkpoint", "input", "result"),
-        )
+        return await read_tasks(info, filter, order, first=first, after=after)
