@@ -14,6 +14,7 @@ from core.ids import new_id
 from core.states import Priority, TaskStatus
 
 FINISHED_TASK_TTL_S = 30 * 24 * 3600
+DEAD_LETTER_TTL_S = 30 * 24 * 3600
 BATCH_TTL_S = 400 * 24 * 3600
 """Its last task may start 366 days after the submit and is kept for 30 days after its end."""
 
@@ -175,4 +176,35 @@ class Batch(Document):
         indexes: ClassVar = [IndexModel([("created_at", ASCENDING)], expireAfterSeconds=BATCH_TTL_S)]
 
 
-DOCUMENTS = (Item, Task, Batch)
+class DeadLetter(Document):
+    """What could not become a running task, with why: a broker message that is unreadable, or a task of unknown kind.
+
+    The letter of a task has the task's id; its body is empty and its owner the task's. `body` is the message's first
+    64 KB.
+    """
+
+    id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    reason: str
+    queue: str | None = None
+    body: bytes = b""
+    size: int = 0
+    digest: str | None = None
+    task_id: UUID | None = None
+    owner: str | None = None
+    at: datetime = Field(default_factory=utc_now)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole message is kept."""
+        return len(self.body) == self.size
+
+    class Settings:
+        name = "dead_letters"
+        indexes: ClassVar = [
+            IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("digest", ASCENDING)]),
+            IndexModel([("at", ASCENDING)], expireAfterSeconds=DEAD_LETTER_TTL_S),
+        ]
+
+
+DOCUMENTS = (Item, Task, Batch, DeadLetter)

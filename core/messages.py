@@ -64,11 +64,6 @@ def queue_name(namespace: str, priority: Priority) -> str:
     return f"{namespace}.tasks.{priority.lower()}"
 
 
-def dead_letter_queue_name(namespace: str) -> str:
-    """Return the queue that keeps unreadable messages with their reason."""
-    return f"{namespace}.dead"
-
-
 def arq_queue_name(namespace: str) -> str:
     """Return arq's sorted set, the short run queue between bridge and workers."""
     return f"arq:queue:{namespace}"

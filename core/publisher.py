@@ -13,7 +13,6 @@ from core.messages import (
     PRIORITIES,
     TaskMessage,
     bridge_wake_channel,
-    dead_letter_queue_name,
     encode_message,
     queue_name,
 )
@@ -42,9 +41,9 @@ class PublishFailed(Exception):
 
 
 async def declare_queues(channel: AbstractChannel, namespace: str) -> None:
-    """Declare the priority queues and the dead-letter queue: durable quorum queues, so a broker node may die."""
-    for name in (*(queue_name(namespace, priority) for priority in PRIORITIES), dead_letter_queue_name(namespace)):
-        await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    """Declare the priority queues: durable quorum queues, so a broker node may die."""
+    for priority in PRIORITIES:
+        await channel.declare_queue(queue_name(namespace, priority), durable=True, arguments={"x-queue-type": "quorum"})
 
 
 class RabbitPublisher:
@@ -58,6 +57,11 @@ class RabbitPublisher:
 
     async def publish(self, message: TaskMessage, priority: Priority) -> bool:
         """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down."""
+        await self.publish_body(encode_message(message), queue_name(self._namespace, priority), message.ticket)
+        return True
+
+    async def publish_body(self, body: bytes, queue: str, message_id: str | None = None) -> None:
+        """Publish bytes as they are to a queue and wait for the confirm. Raises PublishFailed as `publish` does."""
         if not self._connection.connected.is_set():
             raise PublishFailed("the connection to RabbitMQ is down")
         try:
@@ -65,18 +69,17 @@ class RabbitPublisher:
                 channel = await self._open_channel()
                 await channel.default_exchange.publish(
                     aio_pika.Message(
-                        encode_message(message),
+                        body,
                         content_type="application/json",
                         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                        message_id=message.ticket,
+                        message_id=message_id,
                         timestamp=utc_now(),
                     ),
-                    routing_key=queue_name(self._namespace, priority),
+                    routing_key=queue,
                     mandatory=True,
                 )
         except (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError) as exc:
             raise PublishFailed(str(exc) or type(exc).__name__) from exc
-        return True
 
     async def check(self) -> None:
         """Open a channel and close it again."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from core.clock import utc_now
-from core.documents import Task, TimelineEntry
+from core.documents import DeadLetter, Task, TimelineEntry
 from core.errors import Conflict, NotFound
 from core.states import TERMINAL, TaskStatus
 from gateway.bulk import BULK_LIMIT, BulkOutcome
@@ -42,7 +42,9 @@ class Retrier:
         if not task.status.is_terminal:
             raise Conflict("id", f"The task is {task.status}; only one that has ended can be retried")
         self._check(task)
-        return await self.submitter.accept(_again(task, trace))
+        again = await self.submitter.accept(_again(task, trace))
+        await _drop_letters([task])
+        return again
 
     def _check(self, task: Task) -> None:
         kind = self.kinds.get(task.kind)
@@ -68,11 +70,11 @@ class Retrier:
         chosen = await _choose(query)
         changed = 0
         for start in range(0, len(chosen), CHUNK):
-            tasks = await _read(chosen[start : start + CHUNK])
-            again = [_again(task, trace) for task in tasks if self._is_taken(task)]
-            if again:
-                await self.submitter.accept_all(again)
-            changed += len(again)
+            tasks = [task for task in await _read(chosen[start : start + CHUNK]) if self._is_taken(task)]
+            if tasks:
+                await self.submitter.accept_all([_again(task, trace) for task in tasks])
+                await _drop_letters(tasks)
+            changed += len(tasks)
         return BulkOutcome(matched, changed, has_more=matched > len(chosen))
 
     def _is_taken(self, task: Task) -> bool:
@@ -121,6 +123,13 @@ async def _choose(query: Mapping[str, Any]) -> list[UUID]:
 async def _read(task_ids: Sequence[UUID]) -> list[Task]:
     found = Task.get_pymongo_collection().find({"_id": {"$in": list(task_ids)}}, dict.fromkeys(HEAVY, 0))
     return [Task.model_validate(document) async for document in found.sort("_id", 1)]
+
+
+async def _drop_letters(tasks: Sequence[Task]) -> None:
+    """Drop the dead letters of tasks whose kind was unknown: they have been tried again."""
+    unknown = [task.id for task in tasks if task.error is not None and task.error.code == "UNKNOWN_KIND"]
+    if unknown:
+        await DeadLetter.find({"_id": {"$in": unknown}}).delete_many()
 
 
 def _again(task: Task, trace: str | None) -> Task:

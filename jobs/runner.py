@@ -18,6 +18,7 @@ from core.telemetry import get_logger
 from core.transitions import Transition, cancelled, cancelling, failed, requeued, retrying, succeeded
 from jobs.attempt import Attempt, Interruption
 from jobs.context import LoopContext
+from jobs.dead_letters import bury_task
 from jobs.kinds import Kind
 from jobs.ledger import Ledger
 from jobs.outcome import Died, Outcome, Raised, Returned, Stopped, raised, returned
@@ -73,7 +74,10 @@ class Runner:
             return None
         if isinstance(outcome, Raised) and outcome.trace:
             log.warning("Attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
-        return await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
+        status = await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
+        if kind is None and status is TaskStatus.FAILED:
+            await bury_task(task, f"The kind {task.kind} is not installed on the worker that got the task")
+        return status
 
     async def _execute(self, attempt: Attempt, kind: Kind) -> Outcome:
         try:

@@ -8,6 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
 from gateway.schema.control import ControlMutation
+from gateway.schema.dead_letters import DeadLetterMutation, DeadLetterQuery
 from gateway.schema.health import HealthQuery
 from gateway.schema.item_mutations import ItemMutation
 from gateway.schema.items import ItemQuery
@@ -20,7 +21,7 @@ from jobs.kinds import Kind
 
 
 @strawberry.type(description="What can be read.")
-class Query(ItemQuery, TaskQuery, BatchQuery, KindQuery, HealthQuery, NodeQuery):
+class Query(ItemQuery, TaskQuery, BatchQuery, DeadLetterQuery, KindQuery, HealthQuery, NodeQuery):
     """The root of queries."""
 
 
@@ -41,6 +42,7 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
         SubmitMutation,
         BatchMutation,
         ControlMutation,
+        DeadLetterMutation,
     )
     mutation = strawberry.type(
         types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."

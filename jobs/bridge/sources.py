@@ -9,27 +9,25 @@ from typing import Protocol
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
-from prometheus_client import Counter
 
 from core.documents import Task
 from core.messages import (
     PRIORITIES,
     TaskMessage,
     UnreadableMessage,
-    dead_letter_queue_name,
     decode_message,
     queue_name,
 )
 from core.publisher import declare_queues
 from core.states import Priority, TaskStatus
 from core.telemetry import get_logger
+from jobs.dead_letters import bury_message
 
 WEIGHTS = {Priority.HIGH: 16, Priority.NORMAL: 4, Priority.LOW: 1}
 """Of 21 hand-overs under full load so many go to each priority: low never starves."""
 LOOK_EVERY_S = 1.0
 PATIENCE = timedelta(seconds=60)
 """A queue that gives out a message this much younger than another's publish no longer holds that other one."""
-DEAD_LETTERS = Counter("headway_dead_letters_total", "Broker messages that could not be read.")
 
 log = get_logger(__name__)
 
@@ -125,18 +123,12 @@ class RabbitSource:
         self._arrived.set()
 
     async def _bury(self, delivery: AbstractIncomingMessage, reason: str) -> None:
-        assert self._channel is not None
+        """Store the message with why it is unreadable, then acknowledge it; while MongoDB is away it stays held."""
         log.warning("Unreadable message", reason=reason, size=len(delivery.body))
-        await self._channel.default_exchange.publish(
-            aio_pika.Message(
-                delivery.body,
-                headers={"x-headway-reason": reason[:500], "x-headway-queue": delivery.routing_key or ""},
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            ),
-            routing_key=dead_letter_queue_name(self._namespace),
+        await bury_message(
+            delivery.body, reason, queue=delivery.routing_key or "", is_redelivered=bool(delivery.redelivered)
         )
-        await delivery.ack()
-        DEAD_LETTERS.inc()
+        await _acknowledge(delivery)
 
     async def take(self, room: int) -> list[Parcel]:
         """Return 1 to `room` of the parcels held; waits while there are none."""
@@ -162,10 +154,14 @@ class RabbitSource:
         """Acknowledge. A parcel whose channel is gone is delivered again, and its ticket dropped as a duplicate."""
         for parcel in parcels:
             assert parcel.delivery is not None
-            try:
-                await parcel.delivery.ack()
-            except (aio_pika.exceptions.AMQPError, RuntimeError, OSError) as exc:
-                log.info("An acknowledgement was lost", error=str(exc))
+            await _acknowledge(parcel.delivery)
+
+
+async def _acknowledge(delivery: AbstractIncomingMessage) -> None:
+    try:
+        await delivery.ack()
+    except (aio_pika.exceptions.AMQPError, RuntimeError, OSError) as exc:
+        log.info("An acknowledgement was lost", error=str(exc))
 
 
 class MongoSource:

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from core.clock import utc_now
-from core.messages import TaskMessage, dead_letter_queue_name, encode_message, queue_name
+from core.documents import DeadLetter
+from core.messages import TaskMessage, encode_message, queue_name
 from core.states import HELD, TERMINAL, Priority, TaskStatus
 from tests.faults.load import Load, Sort
 from tests.faults.world import BRIDGES, GATEWAYS, NAMESPACE, WORKERS, until
@@ -174,12 +175,12 @@ async def messages_poisoned(load: Load) -> None:
     impossible = [encode_message(TaskMessage(uuid4(), epoch)) for epoch in (-1, 0, 2**63, 10**30)]
     deep = b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     unreadable = [b"", b"\xff\xfe", b"[]", b'{"task_id":"x","epoch":1}', b"null" * 50_000, deep, *impossible]
-    dead = dead_letter_queue_name(NAMESPACE)
-    before = (await load.world.queue_lengths())[dead]
+    dead = load.world.tasks.database[DeadLetter.Settings.name]
+    before = await dead.count_documents({})
     await load.world.publish([*unreadable, *unknown], queue_name(NAMESPACE, Priority.NORMAL))
 
     async def all_buried() -> bool:
-        return (await load.world.queue_lengths())[dead] - before == len(unreadable)
+        return bool(await dead.count_documents({}) - before == len(unreadable))
 
     await until(all_buried, 60)
 

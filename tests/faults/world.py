@@ -15,7 +15,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import Redis
 
-from core.messages import PRIORITIES, dead_letter_queue_name, queue_name
+from core.messages import PRIORITIES, queue_name
 from tests.faults.servers import Servers, running_servers
 from tests.running_stack import RunningStack, start_stack
 
@@ -125,7 +125,7 @@ class World:
         """Return how many messages are ready in each broker queue."""
         connection = await aio_pika.connect(self.servers.rabbitmq.url)
         async with connection, connection.channel() as channel:
-            names = [*(queue_name(NAMESPACE, priority) for priority in PRIORITIES), dead_letter_queue_name(NAMESPACE)]
+            names = [queue_name(NAMESPACE, priority) for priority in PRIORITIES]
             found = [await channel.declare_queue(name, passive=True) for name in names]
             return {queue.name: queue.declaration_result.message_count or 0 for queue in found}
 
