@@ -35,22 +35,12 @@ def fold(task: Task, cursor: Cursor, event: Event) -> Task:
     """
     changes: dict[str, Any] = {"epoch": cursor.epoch, "n": cursor.n}
     if isinstance(event, Progressed):
-        changes |= _progressed(task, event)
+        progress = TaskProgress.model_construct(current=event.current, total=event.total, message=event.message)
+        changes |= {"progress": progress, "progress_at": event.at}
     elif isinstance(event, StateChanged):
         changes |= _state_changed(task, cursor, event)
     moved: Task = task.model_copy(update=changes)
     return moved
-
-
-def _progressed(task: Task, event: Progressed) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "attempt": event.attempt,
-        "progress": TaskProgress.model_construct(current=event.current, total=event.total, message=event.message),
-        "progress_at": event.at,
-    }
-    if event.attempt > task.attempt:  # The event of its claim was lost; only a running attempt reports progress.
-        changes |= {"status": TaskStatus.RUNNING, "started_at": event.at}
-    return changes
 
 
 def _state_changed(task: Task, cursor: Cursor, event: StateChanged) -> dict[str, Any]:

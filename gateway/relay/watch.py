@@ -107,12 +107,16 @@ class Watch:
         return not is_complete(self.cursor, (cursor for cursor, _ in news)) or any(is_end(event) for _, event in news)
 
     def catch_up(self, stored: Task | None, news: Sequence[tuple[Cursor, Event]]) -> None:
-        """Move on to the stored document, if given, and over the events after it; an end is left to the document."""
+        """Move on to the stored document, if given, and over the events after it.
+
+        Whatever it takes the document to tell, the end or what a hole hides, is left to the document: without one the
+        watch stops there and is held.
+        """
         task = self.task if stored is None else newer(self.task, stored)
         for cursor, event in news:
             if cursor <= task.cursor or task.status.is_terminal:
                 continue
-            if is_end(event):
+            if is_end(event) or (stored is None and not is_complete(task.cursor, [cursor])):
                 self.held = True
                 break
             task = fold(task, cursor, event)

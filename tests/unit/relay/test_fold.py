@@ -39,11 +39,6 @@ def test_progress_changes_nothing_else() -> None:
     assert (moved.status, moved.cursor, moved.timeline) == (TaskStatus.CANCELLING, Cursor(2, 5), known.timeline)
 
 
-def test_progress_of_an_attempt_whose_claim_was_lost_means_that_it_runs() -> None:
-    moved = fold(task(status=TaskStatus.QUEUED), Cursor(2, 7), progress(40))
-    assert (moved.status, moved.attempt, moved.started_at) == (TaskStatus.RUNNING, 1, START)
-
-
 def test_a_log_line_moves_only_the_cursor() -> None:
     known = task()
     moved = fold(known, Cursor(1, 2), Logged(at=START, attempt=0, text="hello"))

@@ -18,11 +18,17 @@ from core.documents import Task
 from core.errors import Unavailable
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, TaskStatus
-from gateway.relay import Relay, Snapshot, channels
+from gateway.relay import Relay, Snapshot, channels, relay
 from tests.unit.relay.world import NAMESPACE, FakeRedis, FakeStored, FakeStreams, World
 
 TURNS = 12
 """Turns of the event loop after each step: enough for everything that can go on by itself."""
+UNLIMITED_HZ = 1e9
+"""So that a follower is handed all it is awake for: the rate has tests of its own."""
+OUTAGES = 2
+CHANGES = [TaskStatus.QUEUED] * 4 + [TaskStatus.CANCELLING] * 4 + [TaskStatus.SUCCEEDED] * 2 + [TaskStatus.FAILED]
+TOLD = st.sampled_from([True, True, True, False])
+NETWORK = st.lists(st.sampled_from(["arrive"] * 5 + ["answer"] * 5 + ["last answer", "again", "drop"]), min_size=1)
 
 
 class Follower:
@@ -35,7 +41,7 @@ class Follower:
 
     async def _follow(self, relay: Relay, task: Task) -> None:
         try:
-            async with aclosing(relay.follow(task.id, max_hz=60)) as snapshots:
+            async with aclosing(relay.follow(task.id, max_hz=UNLIMITED_HZ)) as snapshots:
                 async for snapshot in snapshots:
                     self.seen.append(snapshot)
         except Unavailable:
@@ -50,13 +56,21 @@ class Joining(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(channels, "RECONNECT_S", (0.0, 0.0))
+        self.patch.setattr(relay, "MAX_HZ", UNLIMITED_HZ)
         self.loop = asyncio.new_event_loop()
         self.world = World()
         self.followers: list[Follower] = []
+        self.outages = 0
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(running=st.booleans(), joined=st.booleans())
+    def start(self, running: bool, joined: bool) -> None:
+        if running:
+            self.world.tell(*self.world.untold.pop())
+            self._claim(told=True)
         self.loop.run_until_complete(self._start())
+        if joined:
+            self.join()
+            self.loop.run_until_complete(self._settled())
 
     async def _start(self) -> None:
         redis = cast("Redis", FakeRedis(self.world))
@@ -64,12 +78,17 @@ class Joining(RuleBasedStateMachine):
         entering = asyncio.create_task(self.relay.__aenter__())
         while not entering.done():
             await asyncio.sleep(0)
-            self._let_go()
+            self._step("arrive")
         await entering
 
-    def _let_go(self) -> None:
-        if self.world.pubsub is not None and self.world.pubsub.sent:
-            self.world.pubsub.arrive()
+    async def _settled(self) -> None:
+        """Let everything go until nothing is under way."""
+        while True:
+            await self._turns()
+            if not self.world.questions and not (self.world.pubsub and self.world.pubsub.sent):
+                return
+            self._step("arrive")
+            self._step("answer")
 
     async def _turns(self) -> None:
         for _ in range(TURNS):
@@ -83,72 +102,74 @@ class Joining(RuleBasedStateMachine):
         if len(self.followers) < 4:
             self.loop.run_until_complete(joined())
 
-    @precondition(lambda self: self.followers)
+    @precondition(lambda self: len(self.followers) > 1)
     @rule(which=st.integers(0, 3))
     def leave(self, which: int) -> None:
         follower = self.followers.pop(which % len(self.followers))
         follower.running.cancel()
         self.loop.run_until_complete(asyncio.gather(follower.running, return_exceptions=True))
 
-    @precondition(lambda self: self.world.document.status is TaskStatus.PENDING)
-    @rule()
-    def queue(self) -> None:
-        self.world.change(Cursor(self.world.document.epoch, 2), TaskStatus.QUEUED)
+    def _change(
+        self, cursor: Cursor, status: TaskStatus, told: bool, *, attempts: int = 0, carry: bool = False
+    ) -> None:
+        self.world.change(cursor, status, attempts=attempts, carry=carry)
+        if told:
+            self.world.tell(*self.world.untold.pop())
+
+    def _claim(self, told: bool) -> None:
+        self._change(Cursor(self.world.document.epoch + 1, 1), TaskStatus.RUNNING, told, attempts=1)
 
     @precondition(lambda self: self.world.document.status in CLAIMABLE)
-    @rule()
-    def claim(self) -> None:
-        self.world.change(Cursor(self.world.document.epoch + 1, 1), TaskStatus.RUNNING, attempts=1)
+    @rule(told=TOLD, steps=NETWORK)
+    def start_up(self, told: bool, steps: list[str]) -> None:
+        if self.world.document.status is TaskStatus.PENDING:
+            self._change(Cursor(self.world.document.epoch, 2), TaskStatus.QUEUED, told)
+        else:
+            self._claim(told)
+        self.let_go(steps)
 
     @precondition(lambda self: self.world.document.status in HELD)
-    @rule(times=st.integers(1, 5))
-    def progress(self, times: int) -> None:
+    @rule(times=st.integers(1, 5), saved=st.booleans(), steps=NETWORK)
+    def progress(self, times: int, saved: bool, steps: list[str]) -> None:
         for _ in range(times):
             self.world.progress()
+        if saved:
+            self.world.save_progress()
+        self.let_go(steps)
 
     @precondition(lambda self: self.world.document.status in HELD)
-    @rule()
-    def save_progress(self) -> None:
-        self.world.save_progress()
-
-    @precondition(lambda self: self.world.document.status is TaskStatus.RUNNING)
-    @rule(to=st.sampled_from([TaskStatus.CANCELLING, TaskStatus.QUEUED]))
-    def go_on(self, to: TaskStatus) -> None:
-        head = self.world.head
-        taken = to is TaskStatus.QUEUED
-        self.world.change(Cursor(head.epoch + 1, 1) if taken else Cursor(head.epoch, head.n + 1), to)
-
-    @precondition(lambda self: self.world.document.status in HELD)
-    @rule(to=st.sampled_from([TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED]))
-    def end(self, to: TaskStatus) -> None:
-        self.world.change(Cursor(self.world.head.epoch, self.world.head.n + 1), to, carry=True)
+    @rule(to=st.sampled_from(CHANGES), told=TOLD, steps=NETWORK)
+    def change(self, to: TaskStatus, told: bool, steps: list[str]) -> None:
+        head, running = self.world.head, self.world.document.status is TaskStatus.RUNNING
+        if to is TaskStatus.QUEUED and running:
+            self._change(Cursor(head.epoch + 1, 1), to, told)
+        elif to.is_terminal or running:
+            self._change(Cursor(head.epoch, head.n + 1), to, told, carry=to.is_terminal)
+        self.let_go(steps)
 
     @precondition(lambda self: self.world.untold)
     @rule(which=st.integers(0, 9))
-    def tell(self, which: int) -> None:
-        """Late and out of order too: then the stream refuses it, unless it was wiped."""
+    def tell_late(self, which: int) -> None:
+        """Out of order too: then the stream refuses it, unless it was wiped. What is never told, a crash took."""
         self.world.tell(*self.world.untold.pop(which % len(self.world.untold)))
 
-    @precondition(lambda self: self.world.untold)
-    @rule()
-    def die_before_telling(self) -> None:
-        self.world.untold.pop()
+    @rule(steps=NETWORK)
+    def let_go(self, steps: list[str]) -> None:
+        for step in steps:
+            self._step(step)
+            self.promises_hold()
 
-    @precondition(lambda self: self.world.pubsub and self.world.pubsub.sent)
-    @rule(how=st.sampled_from(["arrive", "arrive", "arrive", "again", "drop"]))
-    def deliver(self, how: str) -> None:
-        assert self.world.pubsub is not None
-        if how == "drop":
-            self.world.pubsub.drop()
-        else:
-            self.world.pubsub.arrive(again=how == "again")
-
-    @precondition(lambda self: self.world.questions)
-    @rule(which=st.integers(0, 9))
-    def answer(self, which: int) -> None:
-        which %= len(self.world.questions)
-        if self.world.questions[which].step():
-            del self.world.questions[which]
+    def _step(self, step: str) -> None:
+        pubsub, questions = self.world.pubsub, self.world.questions
+        if "answer" in step:
+            which = 0 if step == "answer" else -1
+            if questions and questions[which].step():
+                del questions[which]
+        elif pubsub is not None and pubsub.sent:
+            if step == "drop":
+                pubsub.drop()
+            else:
+                pubsub.arrive(again=step == "again")
 
     @precondition(lambda self: self.world.stream)
     @rule(keep=st.integers(0, 2))
@@ -156,15 +177,28 @@ class Joining(RuleBasedStateMachine):
         kept = sorted(self.world.stream)[len(self.world.stream) - keep :]
         self.world.stream = {cursor: self.world.stream[cursor] for cursor in kept}
 
+    @precondition(lambda self: self.world.redis_up and self.outages < OUTAGES)
     @rule()
-    def break_or_mend_redis(self) -> None:
-        self.world.redis_up = not self.world.redis_up
-        if not self.world.redis_up and self.world.pubsub is not None:
+    def break_redis(self) -> None:
+        self.outages += 1
+        self.world.redis_up = False
+        if self.world.pubsub is not None:
             self.world.pubsub.close()
 
+    @precondition(lambda self: self.world.mongo_up and self.outages < OUTAGES)
     @rule()
-    def break_or_mend_mongo(self) -> None:
-        self.world.mongo_up = not self.world.mongo_up
+    def break_mongo(self) -> None:
+        self.outages += 1
+        self.world.mongo_up = False
+
+    @precondition(lambda self: not (self.world.redis_up and self.world.mongo_up))
+    @rule()
+    def mend(self) -> None:
+        self.world.mend()
+
+    @rule()
+    def settle(self) -> None:
+        self.loop.run_until_complete(self._settled())
 
     @rule()
     def poll(self) -> None:
@@ -196,18 +230,19 @@ class Joining(RuleBasedStateMachine):
             if hasattr(self, "relay"):
                 self.loop.run_until_complete(self._finish())
         finally:
+            self.loop.run_until_complete(self._clear())
             self.loop.close()
             self.patch.undo()
 
     async def _finish(self) -> None:
         """With everything back, every follower gets the end, which nobody tells any more."""
-        self.world.redis_up = self.world.mongo_up = True
+        self.world.mend()
         if not self.world.document.status.is_terminal:
             self.world.change(Cursor(self.world.head.epoch + 1, 1), TaskStatus.CANCELLED, carry=True)
         async with asyncio.timeout(10):
             while not all(follower.running.done() for follower in self.followers):
-                self._let_go()
-                self.world.questions = [question for question in self.world.questions if not question.step()]
+                self._step("arrive")
+                self._step("answer")
                 self.relay.poll_soon()
                 await asyncio.sleep(0.001)
         for follower in self.followers:
@@ -215,10 +250,19 @@ class Joining(RuleBasedStateMachine):
             self._check(follower.seen)
             assert follower.failed or follower.seen[-1].task.status.is_terminal
         assert (self.relay.watched, self.relay.subscribers) == (0, 0)
-        await self.relay.__aexit__(None, None, None)
+
+    async def _clear(self) -> None:
+        """Leave nothing running, after a failure too."""
+        running = [follower.running for follower in self.followers]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._settled()
+        if hasattr(self, "relay"):
+            await self.relay.__aexit__(None, None, None)
 
 
 Joining.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestJoining = Joining.TestCase

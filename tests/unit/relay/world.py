@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.errors import Unavailable
-from core.events import Cursor, Event, Progressed, StateChanged, encode_event, encode_notice, stream_key
+from core.events import Cursor, Event, Progressed, encode_event, encode_notice, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams
 from gateway.relay.stored import Position, Reread, StoredTasks
@@ -55,6 +55,7 @@ class World:
 
     def __init__(self) -> None:
         self.mongo_up = self.redis_up = True
+        self.redis_back = asyncio.Event()
         self.document = task(timeline=[TimelineEntry(epoch=1, n=1, at=START, attempt=0, status=TaskStatus.PENDING)])
         self.channel = stream_key(NAMESPACE, self.document.id)
         self.truth: dict[Cursor, TaskStatus] = {Cursor(1, 1): TaskStatus.PENDING}
@@ -66,6 +67,11 @@ class World:
         self.head = Cursor(1, 1)
         self.told = TaskProgress()
         self.told_at: datetime | None = None
+
+    def mend(self) -> None:
+        """Have both services answer again."""
+        self.mongo_up = self.redis_up = True
+        self.redis_back.set()
 
     async def ask(self, answer: Callable[[], T]) -> T:
         """Wait until the question is answered and the answer has arrived."""
@@ -131,24 +137,25 @@ class FakePubSub:
     def __init__(self, world: World) -> None:
         self._world = world
         self._arrived: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._closed = False
         self.channels: set[str] = set()
         self.sent: list[tuple[str, str, bytes]] = []
 
     async def subscribe(self, *channels: str) -> None:
-        self._check()
+        await self._reached()
         self._world.pubsub = self
         for channel in channels:
             self.channels.add(channel)
             self.sent.append(("subscribe", channel, b""))
 
     async def unsubscribe(self, *channels: str) -> None:
-        self._check()
+        await self._reached()
         for channel in channels:
             self.channels.discard(channel)
             self.sent.append(("unsubscribe", channel, b""))
 
     async def ping(self) -> None:
-        self._check()
+        await self._reached()
         self._arrived.put_nowait({"type": "pong", "channel": "", "data": b""})
 
     async def get_message(self, timeout: float | None) -> dict[str, Any]:
@@ -161,9 +168,13 @@ class FakePubSub:
         if self._world.pubsub is self:
             self._world.pubsub = None
 
-    def _check(self) -> None:
-        if not self._world.redis_up:
-            raise RedisAway("away")
+    async def _reached(self) -> None:
+        """Wait while Redis is away, as a connection attempt does; one that is broken already fails."""
+        if self._closed:
+            raise RedisAway("closed")
+        while not self._world.redis_up:
+            self._world.redis_back.clear()
+            await self._world.redis_back.wait()
 
     def arrive(self, *, again: bool = False) -> None:
         """Let the next message go; `again`: it comes once more later."""
@@ -177,6 +188,7 @@ class FakePubSub:
 
     def close(self) -> None:
         """Break the connection; what was not let go is lost."""
+        self._closed = True
         self.sent.clear()
         self._arrived.put_nowait(None)
 
@@ -221,8 +233,3 @@ class FakeStored(StoredTasks):
     async def positions(self, task_ids: Iterable[UUID]) -> dict[UUID, Position]:
         stored = await self._world.ask(self._world.stored)
         return {stored.id: Position(stored.cursor, stored.status)}
-
-
-def is_state(event: Event) -> bool:
-    """Return whether it is a change of status."""
-    return isinstance(event, StateChanged)
