@@ -29,6 +29,8 @@ from gateway.bulk import BULK_LIMIT, BulkOutcome
 MAX_REASON_CHARS = 500
 TRIES = 20
 """How often a cancel that lost its race tries again. A task moves on a few times a second at most."""
+CHUNK = 200
+"""Tasks in one bulk write, so that even a slow database answers within the client's timeout."""
 TELL_WAIT_S = 0.25
 """The answer waits no longer for Redis: what is stored is found there without it."""
 BY = "gateway"
@@ -99,12 +101,18 @@ class Canceller:
             return BulkOutcome(matched, 0, has_more=matched > BULK_LIMIT)
         chosen = [found["_id"] async for found in collection.find(query, {"_id": 1}).sort("_id", 1).limit(BULK_LIMIT)]
         changed = 0
+        for start in range(0, len(chosen), CHUNK):
+            changed += await self._cancel_chunk(chosen[start : start + CHUNK], reason)
+        return BulkOutcome(matched, changed, has_more=matched > len(chosen))
+
+    async def _cancel_chunk(self, task_ids: Sequence[UUID], reason: str | None) -> int:
+        changed = 0
         for _ in range(TRIES):
-            tasks = await _read({"_id": {"$in": chosen}, **CANCELLABLE}) if chosen else []
+            tasks = await _read({"_id": {"$in": list(task_ids)}, **CANCELLABLE})
             if not tasks:
                 break
             changed += await self._cancel_round(tasks, reason)
-        return BulkOutcome(matched, changed, has_more=matched > len(chosen))
+        return changed
 
     async def _cancel_round(self, tasks: Sequence[Task], reason: str | None) -> int:
         collection = Task.get_pymongo_collection()

@@ -1,6 +1,7 @@
 """Cancelling tasks that no worker process runs: every status, every race, every refusal."""
 
 import asyncio
+import time
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,8 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.states import TERMINAL, UNCLAIMED, TaskStatus
 from core.streams import EventStreams
-from core.transitions import queued, requeued
+from core.transitions import Transition, queued, requeued
+from gateway import cancel
 from gateway.cancel import Canceller
 from gateway.schema.control import canceller
 from tests.integration.control.conftest import CANCEL, Store, claim, stored
@@ -105,24 +107,62 @@ async def test_reason_is_bounded(gateway: Gateway, store: Store) -> None:
 
 
 async def test_cancel_racing_a_claim_loses_neither_the_task_nor_the_cancel(gateway: Gateway, store: Store) -> None:
+    cancels = of(gateway)
+    started = time.monotonic()
+    for _ in range(5):
+        await cancels.cancel((await store()).id, None, owner="local")
+    usual_s = (time.monotonic() - started) / 5
+
+    async def claim_after(task: Task, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        await claim(task)
+
     won = 0
     for number in range(RACES):
         task = await store(TaskStatus.QUEUED if number % 2 else TaskStatus.PENDING)
-        moves = [of(gateway).cancel(task.id, "race", owner="local"), claim(task)]
-        if number % 3:
-            moves.reverse()
-        await asyncio.gather(*moves)
+        moment_s = usual_s * 2 * number / RACES  # From before the cancel's read to after its write.
+        await asyncio.gather(cancels.cancel(task.id, "race", owner="local"), claim_after(task, moment_s))
         ended = await stored(task)
-        claims = [entry for entry in ended.timeline if entry.status is TaskStatus.RUNNING]
-        assert ended.cancel_reason == "race"
-        assert ended.epoch == 2
-        if claims:
-            assert (ended.status, len(ended.timeline)) == (TaskStatus.RUNNING, 2)
+        assert (ended.cancel_reason, ended.epoch, len(ended.timeline)) == ("race", 2, 2)
+        if ended.status is TaskStatus.RUNNING:
             assert ended.cancel_requested_at is not None
             won += 1
         else:
-            assert (ended.status, len(ended.timeline)) == (TaskStatus.CANCELLED, 2)
+            assert ended.status is TaskStatus.CANCELLED
     assert 0 < won < RACES, "the race never went both ways, so this shows nothing"
+
+
+async def test_claim_between_the_cancel_s_read_and_its_write_turns_it_into_an_intent(
+    gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await store(TaskStatus.QUEUED)
+    change = cancel._change
+    lost = []
+
+    async def claimed_first(transition: Transition) -> Task | None:
+        assert await claim(task)
+        result = await change(transition)
+        lost.append(result)
+        return result
+
+    monkeypatch.setattr(cancel, "_change", claimed_first)
+    after = await of(gateway).cancel(task.id, "race", owner="local")
+    assert lost == [None]
+    assert (after.status, after.cancel_reason) == (TaskStatus.RUNNING, "race")
+    assert after.cancel_requested_at is not None
+
+
+async def test_cancel_that_loses_every_race_says_so(
+    gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await store()
+
+    async def lost(_transition: Transition) -> None:
+        return None
+
+    monkeypatch.setattr(cancel, "_change", lost)
+    assert (await gateway.ask(CANCEL, id=str(task.id))).code == "CONFLICT"
+    assert await stored(task) == task
 
 
 async def test_cancel_racing_the_bridge_s_mark_ends_the_task(gateway: Gateway, store: Store) -> None:

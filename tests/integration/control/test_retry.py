@@ -1,5 +1,6 @@
 """Trying ended tasks again, and changing many tasks by a filter."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -132,11 +133,35 @@ async def test_cancel_by_filter_counts_first_and_changes_what_matches(gateway: G
 async def test_cancel_by_filter_says_that_more_remain(
     gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cancel, "BULK_LIMIT", 2)
+    monkeypatch.setattr(cancel, "BULK_LIMIT", 3)
+    monkeypatch.setattr(cancel, "CHUNK", 2)
     tasks = [await store() for _ in range(5)]
-    answers = [(await gateway.get(CANCEL_ALL, filter={}))["cancelTasks"] for _ in range(3)]
-    assert answers == [result(5, 2, True), result(3, 2, True), result(1, 1)]
+    answers = [(await gateway.get(CANCEL_ALL, filter={}))["cancelTasks"] for _ in range(2)]
+    assert answers == [result(5, 3, True), result(2, 2)]
     assert [(await stored(task)).status for task in tasks] == [TaskStatus.CANCELLED] * 5
+
+
+async def test_claim_during_a_cancel_by_filter_turns_it_into_an_intent(
+    gateway: Gateway, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, taken = await store(), await store()
+    read = cancel._read
+    claims: list[bool] = []
+
+    async def claimed_after(query: Mapping[str, Any]) -> list[Task]:
+        found = await read(query)
+        if not claims:
+            claims.append(await claim(taken))
+        return found
+
+    monkeypatch.setattr(cancel, "_read", claimed_after)
+    answer = await gateway.get(CANCEL_ALL, filter={}, reason="race")
+    assert claims == [True]
+    assert answer["cancelTasks"] == result(2, 2)
+    assert (await stored(waiting)).status is TaskStatus.CANCELLED
+    after = await stored(taken)
+    assert (after.status, after.cancel_reason) == (TaskStatus.RUNNING, "race")
+    assert after.cancel_requested_at is not None
 
 
 async def test_cancel_by_filter_bounds_its_reason_and_its_filter(gateway: Gateway) -> None:
