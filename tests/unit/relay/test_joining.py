@@ -263,6 +263,6 @@ class Joining(RuleBasedStateMachine):
 
 
 Joining.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestJoining = Joining.TestCase
