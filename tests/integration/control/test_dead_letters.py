@@ -36,9 +36,7 @@ SUBMIT = 'mutation ($input: JSON!) { submitTask(kind: "steps", input: $input) { 
 
 async def listed(gateway: Gateway) -> list[dict[str, Any]]:
     """Return the dead letters, the latest first."""
-    found = (await gateway.get(LETTERS))["deadLetters"]
-    assert found["totalCount"] == len(found["nodes"])
-    return list(found["nodes"])
+    return list((await gateway.get(LETTERS))["deadLetters"]["nodes"])
 
 
 async def until_listed(gateway: Gateway, holds: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
@@ -168,6 +166,7 @@ async def test_letters_are_paged_latest_first(gateway: Gateway) -> None:
     rest = (await gateway.get(LETTERS, first=3, after=first["pageInfo"]["endCursor"]))["deadLetters"]
     texts = [letter["text"] for letter in (*first["nodes"], *rest["nodes"])]
     assert texts == ["4", "3", "2", "1", "0"]
+    assert (first["totalCount"], rest["totalCount"]) == (5, 5)
     assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)
     assert (await gateway.ask(LETTERS, first=101)).code == "BAD_USER_INPUT"
 
