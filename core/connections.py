@@ -55,6 +55,7 @@ async def open_mongo(settings: Settings) -> MongoClient:
         settings.mongo_url,
         uuidRepresentation="standard",
         tz_aware=True,
+        journal=True,  # Without it a standalone server acknowledges what a crash of its process still loses.
         minPoolSize=min(settings.mongo_pool_min, settings.mongo_pool_max),
         maxPoolSize=settings.mongo_pool_max,
         serverSelectionTimeoutMS=2_000,

@@ -51,6 +51,7 @@ class Beat(threading.Thread):
             settings.mongo_url,
             uuidRepresentation="standard",
             tz_aware=True,
+            journal=True,
             maxPoolSize=2,
             serverSelectionTimeoutMS=1_500,
             connectTimeoutMS=1_500,

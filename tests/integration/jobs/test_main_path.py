@@ -1,16 +1,28 @@
 """A task from RabbitMQ through the bridge and arq to its stored end."""
 
+import asyncio
 import hashlib
+from uuid import UUID
 
 from redis.asyncio import Redis
 
-from core.events import Cursor, Progressed, StateChanged
+from core.events import Cursor, Event, Progressed, StateChanged
 from core.messages import TaskMessage, bridge_wake_channel
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import Priority, TaskStatus
 from core.streams import EventStreams
 from tests.integration.jobs.conftest import Launch, Submit, until
+
+
+async def streamed_until(streams: EventStreams, task_id: UUID, last: Cursor) -> list[tuple[Cursor, Event]]:
+    """Return the task's events once the stream has this one: it is told after MongoDB has it."""
+    async with asyncio.timeout(10):
+        while True:
+            events = await streams.read(task_id, Cursor(1, 1))
+            if events and events[-1][0] >= last:
+                return events
+            await asyncio.sleep(0.05)
 
 
 async def test_task_runs_to_its_end_and_tells_every_step(
@@ -32,7 +44,7 @@ async def test_task_runs_to_its_end_and_tells_every_step(
         [TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.SUCCEEDED],
         [TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.SUCCEEDED],
     )
-    events = await EventStreams(redis, settings.namespace).read(task.id, Cursor(1, 1))
+    events = await streamed_until(EventStreams(redis, settings.namespace), task.id, ended.cursor)
     cursors = [cursor for cursor, _ in events]
     assert cursors == sorted(set(cursors))
     last = events[-1][1]
