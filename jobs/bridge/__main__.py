@@ -26,6 +26,7 @@ from core.telemetry import configure_logging, get_logger
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
+from jobs.cancellation import cancel_until_done
 from jobs.ledger import LEASE_S, Ledger
 from jobs.queue import RunQueue
 from jobs.reconciler import Backlog, Reconciler
@@ -106,8 +107,7 @@ async def run(settings: Settings) -> None:
             tasks = [group.create_task(job, name=f"bridge job {number}") for number, job in enumerate(jobs)]
             log.info("Bridge is ready", broker=settings.broker, window=settings.bridge_window)
             await stopping.wait()
-            for task in tasks:
-                task.cancel()
+            await cancel_until_done(tasks)
         with contextlib.suppress(PyMongoError):
             await leadership.resign()
     log.info("Bridge has stopped")

@@ -19,6 +19,7 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import configure_logging, get_logger
+from jobs.cancellation import cancel_until_done
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.processes import Processes
@@ -71,7 +72,7 @@ async def run(settings: Settings) -> None:
                 wake_channel(settings.namespace): worker.wake,
                 cancel_channel(settings.namespace): on_cancel,
             }
-            helpers = [
+            loops = [
                 group.create_task(announcer.run(), name="announcer"),
                 group.create_task(listen(redis, handlers), name="wake-ups"),
                 group.create_task(worker.renew_forever(beat), name="renewal"),
@@ -80,8 +81,7 @@ async def run(settings: Settings) -> None:
             await worker.main()
             log.info("Worker drains", running=len(worker.running))
             await worker.drain(settings.drain_s)
-            for helper in helpers:
-                helper.cancel()
+            await cancel_until_done(loops)
         await announcer.flush()
     log.info("Worker has stopped")
 

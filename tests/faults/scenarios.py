@@ -156,6 +156,15 @@ async def mongodb_away(load: Load) -> None:
     await load.world.servers.mongodb.start()
 
 
+async def mongodb_killed(load: Load) -> None:
+    """MongoDB is killed right after it acknowledged more tasks, and started again."""
+    last = Sort("last", 0, "tell", {"steps": 2, "pauseS": 0.1})
+    for _ in range(20):
+        await load.submit_one(last)
+    await load.world.servers.mongodb.kill()
+    await load.world.servers.mongodb.start()
+
+
 async def rolling_stop(load: Load) -> None:
     """SIGTERM of every process, one after the other, as a deploy does it."""
     for role in (*GATEWAYS, *BRIDGES, *WORKERS):
@@ -227,6 +236,7 @@ SCENARIOS: dict[str, Scenario] = {
         rabbitmq_restarted,
         rabbitmq_away,
         mongodb_away,
+        mongodb_killed,
         rolling_stop,
         messages_repeated,
         messages_poisoned,
