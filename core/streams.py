@@ -1,14 +1,13 @@
 """The live streams in Redis: one call appends events under exactly their ids and publishes those that were accepted."""
 
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from core.events import Cursor, Event, decode_event, encode_event, encode_notice, stream_key
+from core.scripts import Script
 
 STREAM_LENGTH = 256
 """Entries a stream keeps, about; older ones are trimmed."""
@@ -16,7 +15,7 @@ LIVE_TTL_MS = 25 * 3600 * 1000
 """An untouched stream outlives the longest attempt (24 h) by an hour."""
 ENDED_TTL_MS = 3600 * 1000
 
-_APPEND = """
+_append = Script("""
 local taken = {}
 for i = 1, #KEYS do
   local at = (i - 1) * 4
@@ -31,8 +30,7 @@ for i = 1, #KEYS do
   end
 end
 return taken
-"""
-_APPEND_SHA = hashlib.sha1(_APPEND.encode(), usedforsecurity=False).hexdigest()
+""")
 
 
 class StreamEvent(NamedTuple):
@@ -65,14 +63,9 @@ class EventStreams:
             body = encode_event(event.event)
             ttl_ms = ENDED_TTL_MS if event.ends else LIVE_TTL_MS
             args += (str(event.cursor), body, ttl_ms, encode_notice(event.cursor, body))
-        return [bool(taken) for taken in await self._call(keys, args)]
-
-    async def _call(self, keys: list[str], args: list[bytes | int | str]) -> list[int]:
-        call: Callable[..., Awaitable[list[int]]] = self._redis.execute_command
-        try:
-            return await call("EVALSHA", _APPEND_SHA, len(keys), *keys, *args)
-        except NoScriptError:  # A new or restarted Redis does not know the script; EVAL teaches it.
-            return await call("EVAL", _APPEND, len(keys), *keys, *args)
+        taken = await _append(self._redis, keys, args)
+        assert isinstance(taken, list)
+        return [bool(took) for took in taken]
 
     async def read(self, task_id: UUID, after: Cursor) -> list[tuple[Cursor, Event]]:
         """Return the events the stream still holds with an id greater than `after`, oldest first."""

@@ -136,8 +136,3 @@ class Attempt:
     def told(self) -> dict[str, Any]:
         """Return the document's fields for the progress told so far."""
         return progress_fields(self._progress, self._progress_at)
-
-    @property
-    def cursor(self) -> Cursor:
-        """The id of the latest event."""
-        return Cursor(self.epoch, self._n)

@@ -10,7 +10,7 @@ from collections import deque
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from core.events import Cursor
+from core.events import Cursor, StateChanged
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from core.transitions import progress_write
@@ -72,7 +72,7 @@ class Announcer:
                 await self._streams.append(events)
             except (RedisError, OSError, TimeoutError) as exc:
                 log.warning("Events wait for Redis", waiting=len(events), error=str(exc))
-                kept = [event for event in events if event.event.__struct_config__.tag == "state"]
+                kept = [event for event in events if isinstance(event.event, StateChanged)]
                 self._states.extendleft(reversed(kept))
                 return False
         return True

@@ -5,24 +5,23 @@ The keys are arq's own, so its `Job` class and its tools keep working: the sorte
 set at once, so running jobs neither hide new work from idle workers nor fill the bridge's window.
 """
 
-import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import orjson
 from arq.constants import expires_extra_ms, in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from core.messages import arq_queue_name
+from core.scripts import Script
 
 FUNCTION = "run_task"
 """The one arq function: the ticket says the rest."""
 IN_PROGRESS_MS = 10_000
 """How long a taken ticket counts as in progress without being renewed: a lease's length."""
 
-_PUT = """
+_put = Script("""
 for i = 1, #ARGV - 4 do
   local ticket = ARGV[i + 4]
   if redis.call('EXISTS', ARGV[4] .. ticket) == 0 and redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ticket) == 1 then
@@ -31,8 +30,8 @@ for i = 1, #ARGV - 4 do
 end
 redis.call('PUBLISH', KEYS[3], '')
 return redis.call('ZCARD', KEYS[1])
-"""
-_TAKE = """
+""")
+_take = Script("""
 local tickets = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 for i = 1, #tickets do
   redis.call('ZREM', KEYS[1], tickets[i])
@@ -40,7 +39,7 @@ for i = 1, #tickets do
   redis.call('PEXPIRE', KEYS[3] .. tickets[i], ARGV[3])
 end
 return tickets
-"""
+""")
 
 
 def encode_job(data: object) -> bytes:
@@ -57,23 +56,6 @@ def decode_job(data: bytes) -> dict[str, object]:
 def wake_channel(namespace: str) -> str:
     """Return the channel that tells idle workers of new jobs."""
     return f"{namespace}:wake:workers"
-
-
-class _Script:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[str | bytes | int]) -> object:
-        call: Callable[..., Awaitable[object]] = redis.execute_command
-        try:
-            return await call("EVALSHA", self._sha, len(keys), *keys, *args)
-        except NoScriptError:  # A new or restarted Redis does not know the script; EVAL teaches it.
-            return await call("EVAL", self._text, len(keys), *keys, *args)
-
-
-_put = _Script(_PUT)
-_take = _Script(_TAKE)
 
 
 class RunQueue:

@@ -2,31 +2,30 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import sys
 import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
+from typing import Any
 
-import structlog
-import uvloop
 from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
-from core.errors import StartupError
 from core.messages import bridge_wake_channel
 from core.publisher import DirectPublisher, Publisher, RabbitPublisher
 from core.settings import Settings
 from core.streams import EventStreams
-from core.telemetry import configure_logging, get_logger
+from core.telemetry import get_logger
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
 from jobs.cancellation import cancel_until_done
+from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.queue import RunQueue
 from jobs.reconciler import Backlog, Reconciler
@@ -66,10 +65,31 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
         await asyncio.sleep(max(0.0, SCAN_EVERY_S - (time.monotonic() - started)))
 
 
-async def run(settings: Settings) -> None:
+@dataclass(frozen=True)
+class Supply:
+    """Where this bridge takes tasks from and publishes them to, and what has to run beside it for that."""
+
+    source: Source
+    publisher: Publisher
+    backlog: Backlog | None
+    loops: Sequence[Coroutine[Any, Any, None]] = ()
+
+
+async def open_supply(settings: Settings, redis: Redis, stack: contextlib.AsyncExitStack) -> Supply:
+    """Open the broker that the settings name; `stack` closes it. Raises StartupError."""
+    if settings.broker == "direct":
+        direct = MongoSource()
+        wakeups = listen(redis, {bridge_wake_channel(settings.namespace): direct.wake})
+        return Supply(direct, DirectPublisher(redis, settings.namespace), None, [wakeups])
+    connection = await open_amqp(settings)
+    stack.push_async_callback(connection.close)
+    rabbit = RabbitSource(connection, settings.namespace, prefetch=settings.bridge_window)
+    await rabbit.open()
+    return Supply(rabbit, RabbitPublisher(connection, settings.namespace), rabbit)
+
+
+async def run(settings: Settings, name: str) -> None:
     """Run one bridge until SIGTERM or SIGINT. Raises StartupError."""
-    name = f"bridge-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-    structlog.contextvars.bind_contextvars(bridge=name)
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
@@ -82,29 +102,16 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(ledger.aclose)
         streams = EventStreams(redis, settings.namespace)
         queue = RunQueue(redis, settings.namespace)
-        jobs = []
-        backlog: Backlog | None = None
-        if settings.broker == "rabbitmq":
-            connection = await open_amqp(settings)
-            stack.push_async_callback(connection.close)
-            rabbit = RabbitSource(connection, settings.namespace, prefetch=settings.bridge_window)
-            await rabbit.open()
-            backlog = rabbit
-            source: Source = rabbit
-            publisher: Publisher = RabbitPublisher(connection, settings.namespace)
-        else:
-            direct = MongoSource()
-            jobs.append(listen(redis, {bridge_wake_channel(settings.namespace): direct.wake}))
-            source = direct
-            publisher = DirectPublisher(redis, settings.namespace)
+        supply = await open_supply(settings, redis, stack)
         leadership = Leadership(mongo[settings.mongo_database]["leases"], name)
-        reconciler = Reconciler(ledger, streams, queue, publisher, backlog)
-        jobs += [
-            Pump(source, queue, ledger, streams, settings.bridge_window).run(),
+        reconciler = Reconciler(ledger, streams, queue, supply.publisher, supply.backlog)
+        loops = [
+            *supply.loops,
+            Pump(supply.source, queue, ledger, streams, settings.bridge_window).run(),
             lead(leadership, reconciler),
         ]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job, name=f"bridge job {number}") for number, job in enumerate(jobs)]
+            tasks = [group.create_task(loop, name=f"bridge loop {number}") for number, loop in enumerate(loops)]
             log.info("Bridge is ready", broker=settings.broker, window=settings.bridge_window)
             await stopping.wait()
             await cancel_until_done(tasks)
@@ -113,17 +120,5 @@ async def run(settings: Settings) -> None:
     log.info("Bridge has stopped")
 
 
-def main() -> int:
-    """Run the bridge process; return its exit code."""
-    settings = Settings()
-    configure_logging(settings, "bridge")
-    try:
-        uvloop.run(run(settings))
-    except StartupError as exc:
-        print(f"headway bridge: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("bridge", run))

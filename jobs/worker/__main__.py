@@ -2,24 +2,18 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
-from uuid import UUID, uuid4
-
-import structlog
-import uvloop
-from pymongo.errors import PyMongoError
+from uuid import UUID
 
 from core.connections import open_mongo, open_redis
-from core.errors import StartupError
 from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
-from core.telemetry import configure_logging, get_logger
+from core.telemetry import get_logger
 from jobs.cancellation import cancel_until_done
+from jobs.entry import run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.processes import Processes
@@ -33,10 +27,8 @@ from jobs.worker.beat import Beat
 log = get_logger("jobs.worker")
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, name: str) -> None:
     """Run one worker until SIGTERM or SIGINT. Raises StartupError."""
-    name = f"worker-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-    structlog.contextvars.bind_contextvars(worker=name)
     async with contextlib.AsyncExitStack() as stack:
         mongo = await open_mongo(settings)
         stack.push_async_callback(mongo.close)
@@ -56,17 +48,11 @@ async def run(settings: Settings) -> None:
         beat.start()
         stack.callback(beat.stop)
 
-        async def cancel(task_id: UUID) -> None:
-            with contextlib.suppress(PyMongoError):  # The beat finds it within 3 s.
-                for found, reason in (await ledger.cancel_requests([task_id])).items():
-                    if attempt := worker.running.get(found):
-                        attempt.cancel(reason)
-
         async with asyncio.TaskGroup() as group:
 
             def on_cancel(data: bytes) -> None:
                 if data and UUID(data.decode()) in worker.running:
-                    group.create_task(cancel(UUID(data.decode())), name="cancel")
+                    group.create_task(worker.cancel_if_asked(UUID(data.decode())), name="cancel")
 
             handlers: dict[str, Callable[[bytes], None]] = {
                 wake_channel(settings.namespace): worker.wake,
@@ -86,17 +72,5 @@ async def run(settings: Settings) -> None:
     log.info("Worker has stopped")
 
 
-def main() -> int:
-    """Run the worker process; return its exit code."""
-    settings = Settings()
-    configure_logging(settings, "worker")
-    try:
-        uvloop.run(run(settings))
-    except StartupError as exc:
-        print(f"headway worker: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("worker", run))

@@ -145,6 +145,13 @@ class TaskWorker(Worker):
             if status is TaskStatus.QUEUED:
                 await self._queue.put([TaskMessage(attempt.task_id, attempt.epoch + 1).ticket])
 
+    async def cancel_if_asked(self, task_id: UUID) -> None:
+        """Stop a running task whose cancel is recorded. While MongoDB is away this does nothing: the beat finds it."""
+        with contextlib.suppress(PyMongoError):
+            for found, reason in (await self._ledger.cancel_requests([task_id])).items():
+                if attempt := self.running.get(found):
+                    attempt.cancel(reason)
+
     async def run_job(self, job_id: str, score: int) -> None:
         """Not a way in: a job is run by its claim."""
         raise NotImplementedError(f"{job_id}: start_jobs claims and runs tickets")

@@ -1,0 +1,32 @@
+"""How a bridge or a worker begins as a process: settings, logs, its name, and one line when it can't start."""
+
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import structlog
+import uvloop
+
+from core.errors import StartupError
+from core.settings import Settings
+from core.telemetry import configure_logging
+
+
+def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]]) -> int:
+    """Call `run` with the settings and a name that no other process has; return the exit code."""
+    settings = Settings()
+    configure_logging(settings, role)
+    name = f"{role}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+
+    async def named() -> None:
+        structlog.contextvars.bind_contextvars(**{role: name})
+        await run(settings, name)
+
+    try:
+        uvloop.run(named())
+    except StartupError as exc:
+        print(f"headway {role}: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
+        return 1
+    return 0
