@@ -110,7 +110,8 @@ class BatchWatches:
 
 async def _poll(watch: _Watch) -> None:
     try:
-        while not watch.finished.is_set():
+        # The cancellation at the last follower's leaving may be swallowed by the driver.
+        while watch.followers and not watch.finished.is_set():
             try:
                 await watch.take(await roll_up(watch.batch))
             except PyMongoError as exc:

@@ -51,4 +51,5 @@ class LoopContext:
             )
         if not await self._ledger.checkpoint(self.task_id, self._attempt.epoch, state):
             self._attempt.interrupt(Interruption.FENCED)
+        if self._attempt.interruption is not None:  # The driver may have swallowed the cancellation meanwhile.
             raise asyncio.CancelledError

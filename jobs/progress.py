@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 
 class Announcer:
-    """Sends events of this process's attempts. Run it as one asyncio task; `tell` and `notice` only take notes."""
+    """Sends events of this process's attempts. Run its two loops as tasks; `tell` and `notice` only take notes."""
 
     def __init__(self, streams: EventStreams, ledger: Ledger) -> None:
         self._streams = streams
@@ -55,15 +55,13 @@ class Announcer:
         self._unrecorded.pop(attempt, None)
 
     async def run(self) -> None:
-        """Send until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._record_forever(), name="progress to MongoDB")
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                if not await self.flush():
-                    await asyncio.sleep(RETRY_EVERY_S)
-                    self._wake.set()
+        """Send to the streams until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not await self.flush():
+                await asyncio.sleep(RETRY_EVERY_S)
+                self._wake.set()
 
     async def flush(self) -> bool:
         """Send what is due; return False if Redis did not take it."""
@@ -101,7 +99,8 @@ class Announcer:
             self._unrecorded[attempt] = events[-1].cursor
         return events
 
-    async def _record_forever(self) -> None:
+    async def record_forever(self) -> None:
+        """Store the latest progress in MongoDB once a second until cancelled."""
         while True:
             await asyncio.sleep(RECORD_EVERY_S)
             batch, self._unrecorded = self._unrecorded, {}

@@ -27,6 +27,8 @@ from jobs.progress import Announcer
 
 CANCEL_GRACE_S = 5.0
 """How long code may take to yield before it is left behind (a coroutine) or has been killed (a process)."""
+KILLS = 5
+"""How often code is asked to yield within the grace: a driver may swallow one cancellation (see core.cancellation)."""
 CRASHES_ALLOWED = 2
 """A task that kills its worker or its process once more than this ends FAILED with WORKER_LOST."""
 RETRY_BASE_S = 1.0
@@ -94,8 +96,10 @@ class Runner:
             attempt.interrupt(Interruption.TIMEOUT)
             if attempt.interruption is Interruption.CANCEL:
                 await self._announce_cancelling(attempt)
-            kill()
-            await asyncio.wait({work}, timeout=CANCEL_GRACE_S)
+            for _ in range(KILLS):
+                kill()
+                if (await asyncio.wait({work}, timeout=CANCEL_GRACE_S / KILLS))[0]:
+                    break
         if not work.done():
             self._left.add(work)  # Its epoch is about to be spent, so whatever it still does reaches no one.
             work.add_done_callback(self._left.discard)

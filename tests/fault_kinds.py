@@ -66,6 +66,21 @@ async def stubborn(ctx: AsyncTaskContext, input: StepsInput) -> Empty:
 
 
 @kind(timeout_s=600, max_attempts=3)
+async def distracted(ctx: AsyncTaskContext, input: StepsInput) -> Empty:
+    """Miss the first cancellation, as a driver does whose wait is over at that moment, and go on."""
+    has_missed_one = False
+    for step in range(input.steps):
+        ctx.progress(step, input.steps)
+        try:
+            await asyncio.sleep(input.pause_s)
+        except asyncio.CancelledError:
+            if has_missed_one:
+                raise
+            has_missed_one = True
+    return Empty(attempts=ctx.attempt)
+
+
+@kind(timeout_s=600, max_attempts=3)
 async def blocking(ctx: AsyncTaskContext, input: StepsInput) -> Empty:
     """Block the worker's event loop."""
     time.sleep(input.steps * input.pause_s)  # noqa: ASYNC251  # That is what it is for.

@@ -13,6 +13,7 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
+from core.cancellation import cancel_until_done
 from core.telemetry import get_logger
 from gateway.metrics import OPEN_SOCKETS, SOCKET_CLOSES
 from gateway.operations import Operations, Outcome, Refused
@@ -76,8 +77,10 @@ class Socket:
                     await self._talk(tasks)
                 finally:
                     self._closed = True
+                    left = [running.task for running in self.running.values() if running.task is not None]
                     for running in list(self.running.values()):
                         self._stop(running)
+                await cancel_until_done(left)
 
     def _is_origin_allowed(self) -> bool:
         """Whether a page of this origin may open a socket: browsers send no preflight for one, so nobody else asks."""
@@ -166,6 +169,8 @@ class Socket:
                     await self._end(running, error_frame(running.id, outcome.errors))
                     return
                 await self._deliver(running, outcome)
+                if self.running.get(running.id) is not running:
+                    return  # It was stopped, but a driver swallowed the cancellation.
         await self._end(running, complete_frame(running.id))
 
     async def _deliver(self, running: Running, outcome: Outcome) -> None:

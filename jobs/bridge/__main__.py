@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.cancellation import cancel_until_done
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
 from core.messages import bridge_wake_channel
@@ -24,7 +25,6 @@ from core.telemetry import get_logger
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
-from jobs.cancellation import cancel_until_done
 from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.queue import RunQueue

@@ -1,7 +1,8 @@
 """What a task kind is written with: `kind`, `TaskContext`, `PermanentError`; and the registry of what is installed.
 
 One file a kind in this package is the whole contract: input model, result model, options, one function. An `async def`
-runs on the worker's event loop; a plain `def` is CPU-bound and runs in a process of its own that can be killed.
+runs on the worker's event loop and, told to stop, is cancelled once a second for 5 s, so a longer clean-up wants
+`asyncio.shield`; a plain `def` is CPU-bound and runs in a process of its own that can be killed.
 """
 
 import importlib
@@ -59,7 +60,7 @@ class AsyncTaskContext(TaskContext, Protocol):
     async def checkpoint(self, state: Any) -> None:
         """Store what the next attempt needs to go on from here (JSON, at most 1 MB); return once it is durable.
 
-        Raises asyncio.CancelledError if this attempt has lost its task to another.
+        Raises asyncio.CancelledError if this attempt is to stop or has lost its task to another.
         """
         ...
 

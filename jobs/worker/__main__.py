@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable
 from uuid import UUID
 
+from core.cancellation import cancel_until_done
 from core.connections import open_mongo, open_redis
 from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import get_logger
-from jobs.cancellation import cancel_until_done
 from jobs.entry import run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
@@ -60,6 +60,7 @@ async def run(settings: Settings, name: str) -> None:
             }
             loops = [
                 group.create_task(announcer.run(), name="announcer"),
+                group.create_task(announcer.record_forever(), name="progress to MongoDB"),
                 group.create_task(listen(redis, handlers), name="wake-ups"),
                 group.create_task(worker.renew_forever(beat), name="renewal"),
             ]

@@ -113,6 +113,17 @@ async def test_running_task_is_cancelled(
     assert [entry.status for entry in ended.timeline[-2:]] == [TaskStatus.CANCELLING, TaskStatus.CANCELLED]
 
 
+async def test_cancel_that_a_driver_swallowed_still_ends_the_task(
+    launch: Launch, submit: Submit, redis: Redis, settings: Settings
+) -> None:
+    launch("worker", **KINDS)
+    task = await submit("distracted", {"steps": 600, "pause_s": 0.1})
+    await until(task.id, TaskStatus.RUNNING)
+    await ask_to_cancel(redis, settings, task.id)
+    ended = await until(task.id, *ENDED)
+    assert (ended.status, ended.error) == (TaskStatus.CANCELLED, None)
+
+
 async def test_code_that_does_not_yield_is_left_behind_after_the_grace(
     launch: Launch, submit: Submit, redis: Redis, settings: Settings
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from jobs.cancellation import cancel_until_done
+from core.cancellation import cancel_until_done
 
 
 async def test_task_that_swallows_cancellations_ends() -> None:
