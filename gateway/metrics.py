@@ -11,3 +11,5 @@ RUNNING_OPERATIONS = Gauge("headway_running_operations", "GraphQL operations tha
 OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))
 HTTP_RESPONSES = Counter("headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",))
+WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")
+SUBSCRIBERS = Gauge("headway_relay_subscribers", "Subscribers that follow these tasks now.")

@@ -8,6 +8,7 @@ from core.publisher import DirectPublisher, Publisher, RabbitPublisher
 from core.settings import Settings
 from core.streams import EventStreams
 from gateway.context import Services
+from gateway.metrics import SUBSCRIBERS, WATCHED_TASKS
 from gateway.relay import Relay
 from gateway.replica import Replica
 from gateway.schema import build_schema
@@ -33,6 +34,8 @@ async def open_replica(settings: Settings) -> AsyncIterator[Replica]:
         kinds = load_kinds(settings.extra_kinds)
         streams = EventStreams(redis, settings.namespace)
         relay = await stack.enter_async_context(Relay(redis, streams, settings.namespace))
+        WATCHED_TASKS.set_function(lambda: relay.watched)
+        SUBSCRIBERS.set_function(lambda: relay.subscribers)
         submitter = Submitter(settings, publisher, streams)
         stack.push_async_callback(submitter.aclose)
         services = Services(settings, kinds, mongo, redis, publisher, streams, relay, submitter)

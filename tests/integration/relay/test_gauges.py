@@ -1,0 +1,31 @@
+"""What `/metrics` tells of the relay."""
+
+from contextlib import aclosing
+
+from prometheus_client import REGISTRY
+
+from core.settings import Settings
+from gateway.opening import open_replica
+from tests.integration.relay.conftest import Submit
+
+
+def gauges() -> tuple[float | None, float | None]:
+    """Return how many tasks are watched, and by how many subscribers."""
+    return (
+        REGISTRY.get_sample_value("headway_relay_watched_tasks"),
+        REGISTRY.get_sample_value("headway_relay_subscribers"),
+    )
+
+
+async def test_gauges_count_watched_tasks_and_subscribers_and_fall_back_to_nothing(
+    settings: Settings, submit: Submit
+) -> None:
+    writer = await submit()
+    async with open_replica(settings.model_copy(update={"broker": "direct"})) as replica:
+        relay = replica.services.relay
+        assert gauges() == (0, 0)
+        async with aclosing(relay.follow(writer.task_id)) as first, aclosing(relay.follow(writer.task_id)) as second:
+            await anext(first)
+            await anext(second)
+            assert gauges() == (1, 2)
+        assert gauges() == (0, 0)
