@@ -20,6 +20,7 @@ from gateway.operations import Operations
 from gateway.pages import Pages
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
+from gateway.transports.caps import Caps
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.websocket import GraphQLWebSocket, Sockets
@@ -44,6 +45,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     limits = limits or EdgeLimits()
     pages = Pages(settings.ui_dist)
     sockets = Sockets()
+    caps = Caps(limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -51,7 +53,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             operations = Operations(replica.schema, limits)
             app.state.replica = replica
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, limits)
-            app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, limits)
+            app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
             yield
 
     async def explorer(_request: Request) -> Response:
@@ -75,6 +77,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     )
     app.router.redirect_slashes = False
     app.state.sockets = sockets
+    app.state.caps = caps
     return app
 
 

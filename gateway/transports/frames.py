@@ -21,6 +21,7 @@ MAX_ID_LENGTH = 256
 class CloseCode(IntEnum):
     """Why this side closes a socket."""
 
+    NORMAL = 1000
     GOING_AWAY = 1001
     INTERNAL_ERROR = 1011
     BAD_REQUEST = 4400

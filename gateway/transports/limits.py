@@ -21,8 +21,30 @@ class EdgeLimits(BaseSettings):
     document_cache_bytes: int = Field(2_097_152, ge=0)
     """Of GraphQL source text whose parsed form is kept; a tree takes some fifty times its text."""
     operations_per_connection: int = Field(50, ge=1)
+    connections: int = Field(12_000, ge=1)
+    """Of any protocol at a time; the process's limit of open files may allow fewer."""
+    connections_per_address: int = Field(1_000, ge=1)
+    """From one address at a time: TCP connections, save a trusted proxy's, and WebSockets, through whom they come."""
+    subscriptions_per_principal: int = Field(1_000, ge=1)
+    """Of one caller that is known by name, on this replica; without authentication nobody is."""
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses or networks, separated by commas, whose X-Forwarded-For says who the client is; `*` trusts all."""
+    header_timeout_s: float = Field(10.0, gt=0)
+    """From a connection's opening, or a request's first byte, to the end of the request's headers."""
+    max_header_bytes: int = Field(65_536, ge=1_024)
+    """Of a request's first line and headers."""
+    stalled_write_s: float = Field(30.0, gt=0)
+    """How long an HTTP client may take nothing of its answer before its connection is dropped."""
+    idle_timeout_s: float = Field(600.0, gt=0)
+    """A WebSocket on which no operation has run for so long is closed."""
+    request_log: bool = True
+    """Whether every request and operation is logged in one line: never its document or variables."""
     init_timeout_s: float = Field(5.0, gt=0)
-    """From a socket's opening to its connection_init."""
+    """From a socket's opening to its connection_init, and from an event stream's reservation to its opening."""
+    stream_keep_alive_s: float = Field(12.0, gt=0)
+    """Between the comments that keep an event stream alive."""
+    stream_reservations: int = Field(1_000, ge=1)
+    """Event streams of one replica that are reserved and not opened."""
     ping_interval_s: float = Field(20.0, gt=0)
     ping_timeout_s: float = Field(20.0, gt=0)
     """A peer that answers no ping for so long is taken for dead and its connection dropped."""

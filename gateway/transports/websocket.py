@@ -10,15 +10,17 @@ from urllib.parse import urlsplit
 
 import structlog
 from graphql import OperationType
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from core.cancellation import cancel_until_done
 from core.telemetry import get_logger
-from gateway.metrics import OPEN_SOCKETS, SOCKET_CLOSES
+from gateway.metrics import OPEN_SOCKETS, REFUSED, SOCKET_CLOSES
 from gateway.operations import Operations, Outcome, Refused
 from gateway.replica import Replica
+from gateway.responses import json_error
 from gateway.transports import protocol
+from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.frames import (
     SUBPROTOCOL,
     CloseCode,
@@ -35,6 +37,14 @@ log = get_logger(__name__)
 CLOSE_TIMEOUT_S = 5.0
 """How long a close frame may wait for a peer that does not read."""
 INTERNAL_ERROR = {"message": "Internal error", "extensions": {"code": "INTERNAL"}}
+
+
+class Late(Exception):
+    """The client did not initialise its socket in time."""
+
+
+class Idle(Exception):
+    """No operation has run on the socket for long."""
 
 
 @dataclass(eq=False)
@@ -59,6 +69,7 @@ class Socket:
         self._protocol = Protocol(limits)
         self._correlation_id: str = websocket.scope["correlation_id"]
         self._started = 0
+        self._opened_at = self._idle_since = asyncio.get_running_loop().time()
         self._leaving = False
         self._closed = False
         self.running: dict[str, Running] = {}
@@ -91,21 +102,17 @@ class Socket:
         return urlsplit(origin).hostname in {host, *self._limits.allowed_origins} - {None}
 
     async def _talk(self, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        init_deadline: float | None = loop.time() + self._limits.init_timeout_s
         try:
-            while True:
-                async with asyncio.timeout_at(init_deadline):
-                    message = await self._websocket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return
+            while (message := await self._receive())["type"] != "websocket.disconnect":
                 text = message.get("text")
                 action = self._protocol.receive_text(text) if text is not None else self._protocol.receive_bytes()
-                if self._protocol.phase is Phase.ACKNOWLEDGED:
-                    init_deadline = None
                 await self._act(action, tasks)
-        except TimeoutError:
+        except Late:
+            REFUSED.labels("init_timeout").inc()
             await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
+        except Idle:
+            REFUSED.labels("idle_timeout").inc()
+            await self._close(CloseCode.NORMAL, "Idle")
         except Violation as violation:
             await self._close(violation.code, violation.reason)
         except (WebSocketDisconnect, WebSocketDisconnected):
@@ -113,6 +120,24 @@ class Socket:
         except Exception:  # The supervisor of a socket: a bug must not look like a broken network to the client.
             log.exception("A socket broke")
             await self._close(CloseCode.INTERNAL_ERROR, "Internal error")
+
+    async def _receive(self) -> Message:
+        """Return what comes next. Raises Late without an initialisation in time, and Idle when nothing ran for long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            is_opened = self._protocol.phase is Phase.OPENED
+            if is_opened:
+                deadline = self._opened_at + self._limits.init_timeout_s
+            else:
+                deadline = (loop.time() if self.running else self._idle_since) + self._limits.idle_timeout_s
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._websocket.receive()
+            except TimeoutError:
+                if is_opened:
+                    raise Late from None
+                if not self.running and loop.time() >= self._idle_since + self._limits.idle_timeout_s:
+                    raise Idle from None
 
     async def _act(self, action: protocol.Action, tasks: asyncio.TaskGroup) -> None:
         match action:
@@ -135,6 +160,7 @@ class Socket:
     def _forget(self, running: Running) -> None:
         if self.running.get(running.id) is running:
             del self.running[running.id]
+            self._idle_since = asyncio.get_running_loop().time()
             self._protocol.end(running.id)
 
     async def _run(self, running: Running) -> None:
@@ -243,12 +269,20 @@ class Sockets:
 class GraphQLWebSocket:
     """The endpoint `/graphql` for WebSockets."""
 
-    def __init__(self, replica: Replica, operations: Operations, sockets: Sockets, limits: EdgeLimits) -> None:
+    def __init__(
+        self, replica: Replica, operations: Operations, sockets: Sockets, caps: Caps, limits: EdgeLimits
+    ) -> None:
         self._replica = replica
         self._operations = operations
         self._sockets = sockets
+        self._caps = caps
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
+        try:
+            with self._caps.sockets.hold(websocket.client.host if websocket.client else ""):
+                await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
+        except CapReached as exc:
+            retry = {"retry-after": str(RETRY_AFTER_S)}
+            await websocket.send_denial_response(json_error(429, "RATE_LIMITED", str(exc), retry))

@@ -1,0 +1,78 @@
+"""How many connections, sockets and subscriptions one replica holds, and how many of them for one address or caller."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.metrics import REFUSED
+from gateway.transports.limits import EdgeLimits
+
+RETRY_AFTER_S = 5
+"""When somebody who was refused may look again."""
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class CapReached(Exception):
+    """Somebody holds as much as one may; the message says of what, and how much that is."""
+
+
+class Tally:
+    """How many of one thing each holder has, and the most that one may have. Forgets who holds nothing."""
+
+    def __init__(self, thing: str, label: str, most: int) -> None:
+        self._thing = thing
+        self._label = label
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._held.total()
+
+    def take(self, holder: str) -> None:
+        """Count one more for `holder`. Raises CapReached, and then counts nothing."""
+        if self._held[holder] >= self._most:
+            REFUSED.labels(self._label).inc()
+            raise CapReached(f"Expected at most {self._most:,} {self._thing} at a time")
+        self._held[holder] += 1
+
+    def give_back(self, holder: str) -> None:
+        """Count one less for `holder`."""
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]
+
+    @contextmanager
+    def hold(self, holder: str) -> Iterator[None]:
+        """Count one more while the block runs. Raises CapReached."""
+        self.take(holder)
+        try:
+            yield
+        finally:
+            self.give_back(holder)
+
+
+class Caps:
+    """One replica's counts."""
+
+    def __init__(self, limits: EdgeLimits) -> None:
+        per_address = limits.connections_per_address
+        self.connections = Tally("connections from one address", "connections_per_address", per_address)
+        self.sockets = Tally("WebSockets from one address", "sockets_per_address", per_address)
+        self.subscriptions = Tally(
+            "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
+        )
+        self._proxies = _networks(limits.trusted_proxies)
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether connections from there are many clients' and not one's."""
+        try:
+            return any(ipaddress.ip_address(address) in network for network in self._proxies)
+        except ValueError:
+            return False
+
+
+def _networks(listed: str) -> list[Network]:
+    if listed.strip() == "*":
+        return [ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")]
+    return [ipaddress.ip_network(part.strip()) for part in listed.split(",") if part.strip()]

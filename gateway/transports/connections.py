@@ -1,0 +1,48 @@
+"""The TCP connections of this replica: uvicorn's two protocols are given what they lack against a hostile peer.
+
+| a peer that                                     | meets                                                          |
+|-------------------------------------------------|----------------------------------------------------------------|
+| opens more connections than a cap allows        | 429, before a byte of its request is parsed                    |
+| sends no request, or its headers drop by drop   | 408 after `header_timeout_s`                                   |
+| sends headers without end                       | 431 after `max_header_bytes`                                   |
+| does not read its answer                        | the end of the connection after `stalled_write_s`, or pings    |
+| sends frames faster than they can be parsed     | slices: other connections have their turn after each           |
+| sends a message in more than MAX_FRAGMENTS      | 1009                                                           |
+| sends pings and does not read the pongs         | no pongs                                                       |
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from gateway.metrics import CONNECTIONS, REFUSED
+from gateway.transports.caps import CapReached, Caps
+from gateway.transports.limits import EdgeLimits
+
+
+class EdgeConfig(uvicorn.Config):
+    """uvicorn's configuration, which carries our limits and caps to each connection."""
+
+    def __init__(self, app: Any, limits: EdgeLimits, caps: Caps, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.limits = limits
+        self.caps = caps
+
+
+def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) -> Callable[[], None]:
+    """Count a connection beside so many `others`, and return what uncounts it. Raises CapReached."""
+    caps, address = config.caps, peer[0] if peer else ""
+    if others >= config.limits.connections:
+        REFUSED.labels("connections").inc()
+        raise CapReached(f"Expected at most {config.limits.connections:,} connections at a time")
+    if not caps.is_proxy(address):
+        caps.connections.take(address)
+    CONNECTIONS.inc()
+
+    def give_back() -> None:
+        CONNECTIONS.dec()
+        if not caps.is_proxy(address):
+            caps.connections.give_back(address)
+
+    return give_back

@@ -1,0 +1,167 @@
+"""One TCP connection while it speaks HTTP, with bounds on headers and on answers that are not taken."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.metrics import REFUSED
+from gateway.transports.caps import RETRY_AFTER_S, CapReached
+from gateway.transports.connections import EdgeConfig, take_place
+
+REFUSAL_WAIT_S = 1.0
+"""A refused connection is answered when its request comes, so that the answer is not lost, or closed after this."""
+REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+}
+
+
+class HTTPConnection(HttpToolsProtocol):
+    """One TCP connection while it speaks HTTP."""
+
+    config: EdgeConfig
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._refusal: str | None = None
+        self._in_headers = False
+        self._header_bytes = 0
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._give_back: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a place, or get ready to refuse."""
+        super().connection_made(transport)
+        try:
+            self._give_back = take_place(self.client, len(self.connections) - 1, self.config)
+        except CapReached as exc:
+            self._refusal = str(exc)
+            self.connections.discard(self)
+            self._header_timer = self.loop.call_later(REFUSAL_WAIT_S, transport.close)
+            return
+        self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        for timer in (self._header_timer, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
+        self._header_timer = self._stall_timer = None
+        if self._give_back is not None:
+            self._give_back()
+            self._give_back = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, with an eye on headers that do not end."""
+        if self._refusal is not None:
+            self._refuse(429, "RATE_LIMITED", self._refusal)
+            return
+        super().data_received(data)
+        if not self._in_headers:
+            if self._header_timer is not None:
+                self._header_timer.cancel()
+                self._header_timer = None
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > self._limits.max_header_bytes:
+            REFUSED.labels("header_bytes").inc()
+            limit = self._limits.max_header_bytes
+            self._refuse(431, "PAYLOAD_TOO_LARGE", f"Expected at most {limit:,} bytes of headers")
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
+
+    def on_message_begin(self) -> None:
+        """Begin to watch a request's headers."""
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """The headers have come whole."""
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on, which takes a place of its own."""
+        self._leave()
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in the form of all other refusals."""
+        self._refuse(400, "BAD_REQUEST", msg)
+
+    def _on_header_timeout(self) -> None:
+        self._header_timer = None
+        REFUSED.labels("header_timeout").inc()
+        expected = f"Expected a request's headers within {self._limits.header_timeout_s:g} s"
+        self._refuse(408, "REQUEST_TIMEOUT", expected)
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_refusal(status, code, message))
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Begin to watch a peer that takes its answer slowly."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """The peer has taken nearly all."""
+        super().resume_writing()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def on_response_complete(self) -> None:
+        """See to it that a last answer is taken too."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self.transport.get_write_buffer_size() and self._stall_timer is None:
+            self._watch_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End an idle connection, though its peer should not have read the last answer."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _watch_writing(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stall_timer = self.loop.call_later(self._limits.stalled_write_s, self._check_writing, left)
+
+    def _check_writing(self, before: int) -> None:
+        self._stall_timer = None
+        if self.transport.get_write_buffer_size() < before:
+            self._watch_writing()
+            return
+        REFUSED.labels("stalled_write").inc()
+        self.transport.abort()
+
+
+def _refusal(status: int, code: str, message: str) -> bytes:
+    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+    retry = f"retry-after: {RETRY_AFTER_S}\r\n" if status == 429 else ""
+    head = (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n"
+        f"content-length: {len(body)}\r\ncache-control: no-store\r\n{retry}connection: close\r\n\r\n"
+    )
+    return head.encode() + body
