@@ -10,7 +10,7 @@ from collections import deque
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from core.events import Cursor, StateChanged
+from core.events import Cursor, Progressed, StateChanged
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from core.transitions import progress_write
@@ -95,7 +95,7 @@ class Announcer:
     def _take(self, attempt: Attempt, now: float) -> list[StreamEvent]:
         attempt.sent_at = now
         events = attempt.take_news()
-        if events:
+        if events and isinstance(events[-1].event, Progressed):  # The document's id is that of its progress.
             self._unrecorded[attempt] = events[-1].cursor
         return events
 

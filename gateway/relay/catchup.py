@@ -103,7 +103,7 @@ class CatchUp:
         watch.ready.set()
 
     async def _once(self, watch: Watch, reread: bool) -> None:
-        streamed = await self._read_stream(watch)
+        streamed = await self.read_stream(watch.task_id, watch.cursor)
         news = watch.missed(streamed or ())
         watch.pending.clear()
         watch.held, stored = False, None
@@ -122,13 +122,14 @@ class CatchUp:
         for cursor, event in late:
             watch.hear(cursor, event)
 
-    async def _read_stream(self, watch: Watch) -> Sequence[tuple[Cursor, Event]] | None:
+    async def read_stream(self, task_id: UUID, after: Cursor) -> Sequence[tuple[Cursor, Event]] | None:
+        """Return what the stream holds after a cursor, oldest first; None if Redis does not answer with events."""
         try:
-            return await self._events.submit((watch.task_id, watch.cursor))
+            return await self._events.submit((task_id, after))
         except (RedisError, OSError, TimeoutError):
             return None
         except (BadUserInput, KeyError, msgspec.MsgspecError) as exc:
-            log.warning("A stream holds what is no event.", task_id=str(watch.task_id), reason=str(exc))
+            log.warning("A stream holds what is no event.", task_id=str(task_id), reason=str(exc))
             return None
 
     async def _read_streams(self, wanted: list[tuple[UUID, Cursor]]) -> list[list[tuple[Cursor, Event]]]:

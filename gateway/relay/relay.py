@@ -1,25 +1,28 @@
 """Follows tasks for this replica's subscribers over one Redis pub/sub connection, however many they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from types import TracebackType
 from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 
-from core.errors import BadUserInput, Unavailable
-from core.events import decode_notice, stream_key
+from core.errors import BadUserInput, NotFound, Unavailable
+from core.events import Cursor, decode_notice, stream_key
 from core.states import Delivery
 from core.streams import EventStreams
 from core.telemetry import get_logger
+from gateway.relay.board import Boards
 from gateway.relay.catchup import CatchUp
 from gateway.relay.channels import Channels
+from gateway.relay.events import EventFollower, Events
+from gateway.relay.history import Recent, Told
 from gateway.relay.poll import Poll
 from gateway.relay.snapshot import Snapshot
 from gateway.relay.stored import StoredTasks
-from gateway.relay.watch import Follower, Watch
+from gateway.relay.watch import Follower, Waker, Watch
 
 log = get_logger(__name__)
 MAX_HZ = 60.0
@@ -41,7 +44,9 @@ class Relay:
         self._by_channel: dict[str, Watch] = {}
         self._stored = stored or StoredTasks()
         self._channels = Channels(redis, self, f"{namespace}:relay")
+        self.boards = Boards(self._channels, namespace)
         self._catch_up = CatchUp(self._stored, streams, self._channels, self._fail)
+        self._events = Events(self._stored, self._catch_up, self._channels)
         self._poll = Poll(
             lambda: list(self._watches.values()), self._stored, self._channels, self._catch_up, self._fail
         )
@@ -66,6 +71,7 @@ class Relay:
     ) -> None:
         for watch in list(self._watches.values()):
             self._fail(watch, Unavailable("This replica"))
+        await self.boards.aclose()
         await self._stop()
 
     async def _stop(self) -> None:
@@ -110,19 +116,38 @@ class Relay:
 
     async def _follow(self, task_id: UUID, follower: Follower) -> AsyncGenerator[Snapshot, None]:
         with self._joined(task_id, follower) as watch:
-            await watch.loaded.wait()
-            if not watch.ready.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CONFIRM_S):
-                        await watch.ready.wait()
+            await _until_ready(watch)
             while True:
                 snapshot = await follower.next(watch)
                 yield snapshot
                 if snapshot.task.status.is_terminal:
                     return
 
+    async def follow_events(
+        self, task_id: UUID, *, after: Cursor, may_see: Callable[[str], bool]
+    ) -> AsyncGenerator[Told, None]:
+        """Yield every event of the task after a cursor, and a Gap wherever some may be missing; end after its end.
+
+        Cursors rise strictly, and any of them may be given to any replica to go on from there. Raises, before it
+        yields anything, NotFound for an unknown id or an owner whose tasks one may not see, BadUserInput for a cursor
+        of an epoch that the task has not reached, and Unavailable if MongoDB does not answer. Close the generator to
+        leave early.
+        """
+        follower = EventFollower(after)
+        with self._joined(task_id, follower) as watch:
+            await _until_ready(watch)
+            if watch.failure is not None:
+                raise watch.failure
+            if not may_see(watch.task.owner):
+                raise NotFound("task", task_id)
+            if watch.recent is None:
+                watch.recent = Recent(watch.cursor)
+            async with aclosing(self._events.tell(watch, follower)) as told:
+                async for event in told:
+                    yield event
+
     @contextmanager
-    def _joined(self, task_id: UUID, follower: Follower) -> Iterator[Watch]:
+    def _joined(self, task_id: UUID, follower: Waker) -> Iterator[Watch]:
         """Keep the follower in the tables; nothing in here waits, so no cancellation can leave it behind."""
         watch = self._watches.get(task_id)
         if watch is None:
@@ -176,3 +201,12 @@ class Relay:
             if watch.loaded.is_set():
                 watch.ready.set()
         self._poll.hurry()
+
+
+async def _until_ready(watch: Watch) -> None:
+    """Wait for its first document, and as long as makes sense for Redis."""
+    await watch.loaded.wait()
+    if not watch.ready.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIRM_S):
+                await watch.ready.wait()

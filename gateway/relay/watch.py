@@ -3,17 +3,25 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 from core.documents import Task
 from core.events import Cursor, Event
 from core.states import Delivery, TaskStatus
 from gateway.relay.fold import fold, is_complete, is_end, is_next, newer
+from gateway.relay.history import BEFORE_ALL, Recent
 from gateway.relay.snapshot import Snapshot
 
 PENDING_LIMIT = 64
 """Events kept while a watch reads; the oldest go first, and the hole they leave is filled from the stream."""
-BEFORE_ALL = Cursor(0, 0)
+
+
+class Waker(Protocol):
+    """Whoever follows a watch."""
+
+    def wake(self, *, urgent: bool) -> None:
+        """Have it look at its watch again; it is urgent when the status, the attempt or the watch itself changed."""
 
 
 class Watch:
@@ -27,8 +35,10 @@ class Watch:
         self.ready = asyncio.Event()
         """Set once it has caught up with Redis, or can't, or need not."""
         self.failure: Exception | None = None
-        self.followers: set[Follower] = set()
+        self.followers: set[Waker] = set()
         self.snapshot: Snapshot | None = None
+        self.recent: Recent | None = None
+        """The latest events, kept while somebody follows every one of them."""
         self.pending: deque[tuple[Cursor, Event]] = deque(maxlen=PENDING_LIMIT)
         self.held = False
         """Whether news is known of, or may be missing, that only MongoDB can tell, and MongoDB did not."""
@@ -71,8 +81,11 @@ class Watch:
         for follower in self.followers:
             follower.wake(urgent=True)
 
-    def take(self, task: Task) -> None:
-        """Take a document as the present one if it is later than what is known, and wake who waits for it."""
+    def take(self, task: Task, event: Event | None = None) -> None:
+        """Take a document as the present one if it is later than what is known, and wake who waits for it.
+
+        `event` is what directly followed and made it later, if it was but one event.
+        """
         known = self.snapshot
         if known is None:
             self.snapshot = Snapshot(task, Delivery.DEGRADED)
@@ -81,6 +94,11 @@ class Watch:
         if task is known.task:
             return
         self.snapshot = Snapshot(task, known.delivery)
+        if self.recent is not None:
+            if event is None:
+                self.recent.restart(task.cursor)
+            else:
+                self.recent.add(task.cursor, event)
         if self.ended:
             self.ready.set()
         urgent = task.status is not known.task.status or task.attempt != known.task.attempt
@@ -94,7 +112,7 @@ class Watch:
         if is_end(event) or not is_next(self.cursor, cursor):
             self.pending.append((cursor, event))
             return False
-        self.take(fold(self.task, cursor, event))
+        self.take(fold(self.task, cursor, event), event)
         return True
 
     def missed(self, streamed: Sequence[tuple[Cursor, Event]]) -> list[tuple[Cursor, Event]]:
