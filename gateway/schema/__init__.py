@@ -16,6 +16,7 @@ from gateway.schema.kinds import KindQuery, SubmitMutation, build_kind_types
 from gateway.schema.nodes import NodeQuery
 from gateway.schema.scalars import SCALARS, read_attribute
 from gateway.schema.subscriptions import TaskSubscription
+from gateway.schema.task_events import EVENT_TYPES
 from gateway.schema.tasks import TaskQuery, UntypedTask
 from jobs.kinds import Kind
 
@@ -51,6 +52,6 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
         query=Query,
         mutation=mutation,
         subscription=Subscription,
-        types=[UntypedTask, *added.task_types],
+        types=[UntypedTask, *added.task_types, *EVENT_TYPES],
         config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS)),
     )

@@ -5,10 +5,14 @@ from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
+from strawberry import UNSET
 
 from core.errors import NotFound
+from core.events import Cursor
 from core.ids import parse_id
+from gateway.relay.history import BEFORE_ALL
 from gateway.schema.fields import ContextInfo, subscription
+from gateway.schema.task_events import TaskEventType, TaskEventView
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import TaskType
 
@@ -40,3 +44,25 @@ class TaskSubscription:
                 if snapshot.task.owner != info.context.owner:
                     raise NotFound("task", id)
                 yield TaskView(snapshot.task, snapshot.delivery)
+
+    @subscription(
+        TaskEventType,
+        description="Follow every event of a task, each once and in order, to its end; then it completes. Without "
+        "`after` it begins with the submit. To go on after a break, at any replica, give the last cursor you saw. "
+        "Where progress or log lines are no longer to be had, a Gap says so; changes of status are always told. A "
+        "cursor of an epoch that the task has not reached is BAD_USER_INPUT.",
+    )
+    async def task_events(
+        self,
+        info: ContextInfo,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The task's UUID.")],
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor of the last event you have, or of a task.")
+        ] = UNSET,
+    ) -> AsyncGenerator[TaskEventView, None]:
+        context = info.context
+        last = BEFORE_ALL if after is None or after is UNSET else Cursor.parse(after)
+        relay, may_see = context.services.relay, context.owner.__eq__
+        async with aclosing(relay.follow_events(parse_id(id), after=last, may_see=may_see)) as events:
+            async for told in events:
+                yield TaskEventView(told)
