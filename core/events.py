@@ -90,6 +90,11 @@ def stream_key(namespace: str, task_id: UUID) -> str:
     return f"{namespace}:events:{task_id}"
 
 
+def stream_pattern(namespace: str) -> str:
+    """Return the pattern of all tasks' channels; in each, its task's id stands in the place of the final `*`."""
+    return f"{namespace}:events:*"
+
+
 def encode_notice(cursor: Cursor, body: bytes) -> bytes:
     """Return what is published beside the stream entry: the cursor, a space, the body."""
     return b"%d-%d %b" % (cursor.epoch, cursor.n, body)

@@ -1,11 +1,14 @@
 """The replica's one pub/sub connection: which channels are wanted, which are confirmed, and whether it is alive.
 
+A pattern is a wanted channel whose name ends in `*`, with a listener of its own.
+
 Only this module's own asyncio task touches the connection, because redis-py drops it when a sender is cancelled.
 """
 
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from redis.asyncio import Redis
@@ -53,6 +56,7 @@ class Channels:
         self._listener = listener
         self._base = base_channel
         self._wanted: set[str] = set()
+        self._patterns: dict[str, Listener] = {}
         self._sent: set[str] = set()
         self._unanswered: Counter[str] = Counter()
         self._changed = asyncio.Event()
@@ -69,6 +73,16 @@ class Channels:
         """Have the channel unsubscribed from."""
         self._wanted.discard(channel)
         self._changed.set()
+
+    def want_all(self, pattern: str, listener: Listener) -> None:
+        """Have all channels whose names begin as `pattern` does before its final `*` reported to this listener."""
+        self._patterns[pattern] = listener
+        self.want(pattern)
+
+    def drop_all(self, pattern: str) -> None:
+        """Report a pattern's channels no more."""
+        self._patterns.pop(pattern, None)
+        self.drop(pattern)
 
     def is_confirmed(self, channel: str) -> bool:
         """Return whether every message of the channel comes at present."""
@@ -97,7 +111,8 @@ class Channels:
                 log.exception("The pub/sub connection ended by a bug; it is opened again.")
             if self.up.is_set():
                 self.up.clear()
-                self._listener.lost()
+                for listener in (self._listener, *self._patterns.values()):
+                    listener.lost()
                 pause_s = RECONNECT_S[0]
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(most_s, pause_s * 2)
@@ -130,7 +145,11 @@ class Channels:
                 kind, channel = message["type"], _text(message["channel"])
                 if kind == "message":
                     self._listener.heard(channel, message["data"])
-                elif kind in ("subscribe", "unsubscribe"):
+                elif kind == "pmessage":
+                    listener = self._patterns.get(_text(message["pattern"]))
+                    if listener is not None:
+                        listener.heard(channel, message["data"])
+                elif kind in ("subscribe", "unsubscribe", "psubscribe", "punsubscribe"):
                     self._answered(kind, channel)
         finally:
             self._leave()
@@ -145,8 +164,8 @@ class Channels:
         del self._unanswered[channel]
         if channel == self._base:
             self.up.set()
-        elif kind == "subscribe" and channel in self._wanted:
-            self._listener.confirmed(channel)
+        elif kind in ("subscribe", "psubscribe") and channel in self._wanted:
+            self._patterns.get(channel, self._listener).confirmed(channel)
 
     async def _write(self, pubsub: PubSub) -> None:
         loop = asyncio.get_running_loop()
@@ -169,11 +188,22 @@ class Channels:
         while self._current is pubsub and (gone := list(self._sent - self._wanted)[:CHUNK]):
             self._sent.difference_update(gone)
             self._unanswered.update(gone)
-            await pubsub.unsubscribe(*gone)
+            await _each(pubsub.unsubscribe, pubsub.punsubscribe, gone)
         while self._current is pubsub and (fresh := list(self._wanted - self._sent)[:CHUNK]):
             self._sent.update(fresh)
             self._unanswered.update(fresh)
-            await pubsub.subscribe(*fresh)
+            await _each(pubsub.subscribe, pubsub.psubscribe, fresh)
+
+
+async def _each(
+    on_channels: Callable[..., Awaitable[object]], on_patterns: Callable[..., Awaitable[object]], names: list[str]
+) -> None:
+    patterns = [name for name in names if name.endswith("*")]
+    channels = [name for name in names if not name.endswith("*")]
+    if channels:
+        await on_channels(*channels)
+    if patterns:
+        await on_patterns(*patterns)
 
 
 def _text(value: bytes | str) -> str:

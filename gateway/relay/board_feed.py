@@ -1,0 +1,223 @@
+"""What all boards of this replica hear by: the channels of all tasks, and a look at what MongoDB says has changed."""
+
+import asyncio
+from collections.abc import Awaitable, Collection, Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import msgspec
+
+from core.clock import utc_now
+from core.documents import Task
+from core.errors import BadUserInput, Unavailable
+from core.events import decode_notice
+from core.states import Delivery
+from core.telemetry import get_logger
+from gateway.relay import board_queries
+from gateway.relay.board_slot import Slot
+from gateway.relay.board_tasks import BoardTasks, statuses_since
+from gateway.relay.channels import Channels
+from gateway.relay.snapshot import Snapshot
+
+log = get_logger(__name__)
+LOOK_EVERY_S = 2.0
+DEGRADED_LOOK_EVERY_S = 1.0
+OVERLAP_S = 5.0
+"""A look goes back so far behind the one before: clocks differ by up to 1 s, and a write lands after its moment."""
+READ_AT_ONCE = 500
+COMPARED = 1_000
+"""Tasks of which each look asks how they stand, whenever they may have changed."""
+ROOM_WAIT_S = 0.2
+"""How long a look waits for subscribers that many tasks wait for."""
+CONFIRM_S = 2.0
+READS_A_TURN = 40
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Feed:
+    """From the first board's opening to the last one's closing; then there is another. Its slots are those served."""
+
+    def __init__(self, channels: Channels, pattern: str) -> None:
+        self.slots: set[Slot] = set()
+        self._channels = channels
+        self._pattern = pattern
+        self._tasks = BoardTasks()
+        self._new: set[Slot] = set()
+        self._news = asyncio.Event()
+        self._look_now = asyncio.Event()
+        self._refreshing = asyncio.Lock()
+        self._since = utc_now() - timedelta(seconds=OVERLAP_S)
+        self._hold_until = self._since
+        self._answered = asyncio.Event()
+        """Set once Redis has confirmed the pattern, or is away."""
+        self._stopping = False
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Listen and look until `stop`."""
+        self._channels.want_all(self._pattern, self)
+        self._loops = [
+            asyncio.create_task(self._tick_forever(), name="board: tick"),
+            asyncio.create_task(self._look_forever(), name="board: look"),
+        ]
+
+    def stop(self) -> Sequence[asyncio.Task[None]]:
+        """Leave the channels; return what is still to end. The loops look, too: a driver may swallow the cancelling."""
+        self._channels.drop_all(self._pattern)
+        self._stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        return self._loops
+
+    def join(self, slot: Slot) -> None:
+        """Serve the slot from here on, beginning with what changed shortly before."""
+        self.slots.add(slot)
+        self._new.add(slot)
+        self._look_now.set()
+
+    def leave(self, slot: Slot) -> None:
+        """Serve the slot no more."""
+        self.slots.discard(slot)
+        self._new.discard(slot)
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the news comes at present."""
+        return Delivery.LIVE if self._channels.is_confirmed(self._pattern) else Delivery.DEGRADED
+
+    def heard(self, channel: str, data: bytes) -> None:
+        """Take an event of any task."""
+        try:
+            task_id = UUID(channel[len(self._pattern) - 1 :])
+            cursor, event = decode_notice(data)
+        except (ValueError, BadUserInput, msgspec.MsgspecError) as exc:
+            log.warning("An event is unreadable and left out.", channel=channel, reason=str(exc))
+            return
+        if self._tasks.hear(task_id, cursor, event):
+            self._news.set()
+
+    def confirmed(self, channel: str) -> None:
+        """Look for what was not heard before."""
+        self._answered.set()
+        self._look_now.set()
+
+    def lost(self) -> None:
+        """Go on by looking alone."""
+        self._answered.set()
+        self._look_now.set()
+
+    async def _tick_forever(self) -> None:
+        while not self._stopping:
+            await self._news.wait()
+            self._news.clear()
+            period_s = min((slot.period_s for slot in self.slots), default=1.0)
+            if not await self._tried(self._refresh()):
+                self._news.set()
+                period_s = max(period_s, DEGRADED_LOOK_EVERY_S)
+            await asyncio.sleep(period_s)
+
+    async def _look_forever(self) -> None:
+        if self._channels.up.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CONFIRM_S):
+                    await self._answered.wait()
+        while not self._stopping:
+            self._look_now.clear()
+            began, new = utc_now(), set(self._new)
+            if not await self._tried(self._look(new)):
+                # A write that had to wait for MongoDB, too, lands later, with a moment from before.
+                self._hold_until = began + timedelta(seconds=OVERLAP_S)
+            else:
+                self._new -= new
+                if began >= self._hold_until:
+                    self._since = began - timedelta(seconds=OVERLAP_S)
+            for slot in new:
+                slot.begin()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S if self.delivery is Delivery.LIVE else DEGRADED_LOOK_EVERY_S):
+                    await self._look_now.wait()
+
+    async def _tried(self, work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except Unavailable:
+            log.debug("MongoDB does not answer the board.")
+            return False
+        except Exception:
+            log.exception("The board's feed met a bug; it goes on with the next turn.")
+            return False
+        return True
+
+    async def _look(self, new: Collection[Slot]) -> None:
+        """Find what was not heard of, and tell the new slots what changed since they came, heard of or not."""
+        since = min(self._since, *(slot.since for slot in new)) if new else self._since
+        await self._take_in(await board_queries.progressed_since(since), new)
+        while True:
+            page = await board_queries.changed_since(since)
+            await self._take_in(page, new)
+            if len(page) < board_queries.PAGE:
+                break
+            since = page[-1].at if page[-1].at > since else since + MILLISECOND
+        await self._take_in(await board_queries.positions(self._tasks.longest_still(COMPARED)), ())
+
+    async def _take_in(self, seen: Sequence[board_queries.Seen], new: Collection[Slot]) -> None:
+        for start in range(0, len(seen), READ_AT_ONCE):
+            chunk = seen[start : start + READ_AT_ONCE]
+            for task_id, position, _ in chunk:
+                if self._tasks.is_news(task_id, position):
+                    self._tasks.doubt(task_id)
+            async with self._refreshing:
+                await self._read_doubtful()
+                if new:
+                    await self._introduce(new, [task_id for task_id, _, _ in chunk])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_WAIT_S):
+                    for slot in list(self.slots):
+                        await slot.roomy.wait()
+
+    async def _introduce(self, new: Collection[Slot], task_ids: Sequence[UUID]) -> None:
+        known = [task for task_id in task_ids if (task := self._tasks.known(task_id)) is not None]
+        self._offer_new(new, known)
+        at_hand = {task.id for task in known}
+        others = [task_id for task_id in task_ids if task_id not in at_hand]
+        if others:
+            self._offer_new(new, await board_queries.read(others))
+
+    def _offer_new(self, new: Collection[Slot], tasks: Iterable[Task]) -> None:
+        delivery = self.delivery
+        for task in tasks:
+            snapshot = Snapshot(task, delivery)
+            for slot in new:
+                slot.offer(snapshot, partial(statuses_since, task, None, slot.since))
+
+    async def _refresh(self) -> None:
+        async with self._refreshing:
+            await self._read_doubtful()
+
+    async def _read_doubtful(self) -> None:
+        """Tell what can be told at once, then read what has to be read, and tell that."""
+        self._tell()
+        for _ in range(READS_A_TURN):
+            if not (task_ids := self._tasks.take_doubtful(READ_AT_ONCE)):
+                return
+            try:
+                found = await board_queries.read(task_ids)
+            except BaseException:
+                for task_id in task_ids:
+                    self._tasks.doubt(task_id)
+                raise
+            for task_id in set(task_ids) - {task.id for task in found}:
+                self._tasks.forget(task_id)
+            for task in found:
+                self._tasks.take(task)
+            self._tell()
+        self._news.set()
+
+    def _tell(self) -> None:
+        delivery = self.delivery
+        for task, before in self._tasks.changes():
+            snapshot = Snapshot(task, delivery)
+            for slot in self.slots:
+                slot.offer(snapshot, partial(statuses_since, task, before, slot.since))

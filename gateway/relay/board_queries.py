@@ -1,0 +1,93 @@
+"""What the board asks MongoDB: which tasks changed of late, and how tasks stand.
+
+Every function raises Unavailable if MongoDB does not answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from pymongo.errors import PyMongoError
+
+from core.documents import Task
+from core.errors import Unavailable
+from core.events import Cursor
+from core.states import HELD, TaskStatus
+from gateway.relay.snapshot import Snapshot
+from gateway.relay.stored import Position
+
+T = TypeVar("T")
+ANSWER_TIMEOUT_S = 5.0
+PAGE = 2_000
+RUNNING_LIMIT = 10_000
+LARGE = ("input", "result")
+LEFT_OUT = {"input": 0, "result": 0, "checkpoint": 0}
+STATUSES = sorted(TaskStatus)
+"""All of them: with this the index on (status, status_at) serves a range of moments, and no index more is needed."""
+
+
+class Seen(NamedTuple):
+    """Where a stored task stands, and since when it has its status."""
+
+    task_id: UUID
+    position: Position
+    at: datetime
+
+
+async def changed_since(moment: datetime) -> list[Seen]:
+    """Return the tasks whose status changed at this moment or later, the earliest first, at most PAGE."""
+    query = {"status": {"$in": STATUSES}, "status_at": {"$gte": moment}}
+    return await _seen(query, PAGE, [("status_at", 1)])
+
+
+async def progressed_since(moment: datetime) -> list[Seen]:
+    """Return the running tasks whose stored progress is of this moment or later."""
+    return await _seen({"status": {"$in": sorted(HELD)}, "progress_at": {"$gte": moment}}, RUNNING_LIMIT)
+
+
+async def positions(task_ids: Sequence[UUID]) -> list[Seen]:
+    """Return where these tasks stand; those that are gone are missing."""
+    return await _seen({"_id": {"$in": list(task_ids)}}, len(task_ids))
+
+
+async def read(task_ids: Sequence[UUID]) -> list[Task]:
+    """Return these tasks without their large fields; those that are gone are missing."""
+
+    async def found() -> list[Task]:
+        cursor = Task.get_pymongo_collection().find({"_id": {"$in": list(task_ids)}}, LEFT_OUT)
+        return [Task.model_validate({"input": {}, **fields}) async for fields in cursor]
+
+    return await _answer(found())
+
+
+async def complete(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with the task's input and, where it has ended, its result."""
+    large = await _answer(Task.get_pymongo_collection().find_one({"_id": snapshot.task.id}, dict.fromkeys(LARGE, 1)))
+    if large is None:
+        return snapshot
+    names = LARGE if snapshot.task.status.is_terminal else ("input",)
+    return Snapshot(snapshot.task.model_copy(update={name: large[name] for name in names}), snapshot.delivery)
+
+
+async def _seen(query: dict[str, Any], limit: int, order: list[tuple[str, int]] | None = None) -> list[Seen]:
+    cursor = Task.get_pymongo_collection().find(query, {"epoch": 1, "n": 1, "status": 1, "status_at": 1})
+    if order is not None:
+        cursor = cursor.sort(order)
+    return [
+        Seen(
+            fields["_id"],
+            Position(Cursor(fields["epoch"], fields["n"]), TaskStatus(fields["status"])),
+            fields["status_at"],
+        )
+        for fields in await _answer(cursor.limit(limit).to_list())
+    ]
+
+
+async def _answer(reading: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await reading
+    except (PyMongoError, TimeoutError, OSError) as exc:
+        raise Unavailable("MongoDB") from exc

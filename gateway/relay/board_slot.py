@@ -1,0 +1,111 @@
+"""One subscriber of the board: the tasks that it is still to be told of, each as it is now."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from core.clock import utc_now
+from core.errors import HeadwayError
+from core.states import TaskStatus
+from gateway.relay.board_filter import BoardFilter
+from gateway.relay.snapshot import Snapshot
+
+WAITING_LIMIT = 10_000
+"""Tasks that may wait for one subscriber."""
+CROWDED = WAITING_LIMIT // 2
+"""From so many on, a round begins before its time."""
+LOOK_BACK_S = 5.0
+"""A board begins with what changed so shortly before: what happened since its reader listed the tasks."""
+YIELD_EVERY = 20
+"""Tasks handed out without letting the event loop go on; a socket with room in its buffer never waits."""
+
+
+class FellBehind(HeadwayError):
+    """The subscriber reads so slowly that not even the latest of every task can be kept for it."""
+
+    code = "FELL_BEHIND"
+
+    def __init__(self) -> None:
+        super().__init__(f"More than {WAITING_LIMIT:,} tasks wait to be read; subscribe and list the tasks again")
+
+
+class Slot:
+    """Hands out in rounds, at most `max_hz` a second; a round tells each task that moved once, as it is by then."""
+
+    def __init__(self, filter_: BoardFilter, max_hz: float) -> None:
+        self.filter = filter_
+        self.since = utc_now() - timedelta(seconds=LOOK_BACK_S)
+        self.period_s = 1.0 / max_hz
+        self.roomy = asyncio.Event()
+        """Set while not many tasks wait."""
+        self.roomy.set()
+        self._round: OrderedDict[UUID, Snapshot] = OrderedDict()
+        self._waiting: OrderedDict[UUID, Snapshot] = OrderedDict()
+        self._next_at = 0.0
+        self._begun = False
+        self._handed_out = 0
+        self._failure: HeadwayError | None = None
+        self._moved = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._round) + len(self._waiting)
+
+    def offer(self, snapshot: Snapshot, earlier: Callable[[], Iterable[TaskStatus]]) -> None:
+        """Keep the task for the subscriber if its filter tells of it, in place of what was kept of it before."""
+        task = snapshot.task
+        if self._failure is not None or not self.filter.tells(task, earlier):
+            return
+        kept = self._round if task.id in self._round else self._waiting
+        if task.id in kept and kept[task.id].task.cursor > task.cursor:
+            return
+        kept[task.id] = snapshot
+        if len(self) > WAITING_LIMIT:
+            self.fail(FellBehind())
+        elif len(self) >= CROWDED:
+            self.roomy.clear()
+        self._moved.set()
+
+    def begin(self) -> None:
+        """Start the first round: what changed before the subscriber came has been offered, too."""
+        self._begun = True
+        self._moved.set()
+
+    def fail(self, failure: HeadwayError) -> None:
+        """End the subscriber with this error instead of what waits for it."""
+        self._failure = failure
+        self._round.clear()
+        self._waiting.clear()
+        self.roomy.set()
+        self._moved.set()
+
+    async def next(self) -> Snapshot:
+        """Wait for the next task to tell of. Raises what the slot failed with."""
+        loop = asyncio.get_running_loop()
+        while self._failure is None:
+            if self._round:
+                return await self._pop()
+            now = loop.time()
+            if self._is_due(now):
+                self._round, self._waiting = self._waiting, OrderedDict()
+                self._next_at = now + self.period_s
+                continue
+            self._moved.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next_at if self._waiting and self._begun else None):
+                    await self._moved.wait()
+        raise self._failure
+
+    def _is_due(self, now: float) -> bool:
+        return len(self._waiting) >= CROWDED or (bool(self._waiting) and self._begun and now >= self._next_at)
+
+    async def _pop(self) -> Snapshot:
+        _, snapshot = self._round.popitem(last=False)
+        if len(self) < CROWDED:
+            self.roomy.set()
+        self._handed_out += 1
+        if self._handed_out % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        return snapshot
