@@ -1,25 +1,38 @@
-"""A subscriber as a real client is one: graphql-transport-ws, back after every break, to another replica each time."""
+"""A subscriber as a real client is one: it comes back after every break, to another replica each time."""
 
 import asyncio
-import json
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
-
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
 
 from core.events import Cursor
 from core.states import Delivery, TaskStatus
+from tests.faults.subscription import BREAKS, Refused, subscribe
 
-FOLLOW = """subscription ($id: ID!) { taskProgress(id: $id, maxHz: 60) {
-  cursor status attempt delivery progress { current total message } error { code } } }"""
-SUBPROTOCOL = Subprotocol("graphql-transport-ws")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-OPEN_TIMEOUT_S = 5.0
+
+
+class Way(StrEnum):
+    """How a subscriber follows its task."""
+
+    PROGRESS = "taskProgress"
+    """The task as it stands, whenever it moves; after a break anew."""
+    EVENTS = "taskEvents"
+    """Every event; after a break from the last cursor on."""
+
+
+WAYS = (Way.PROGRESS,)
+QUERIES = {
+    Way.PROGRESS: """subscription ($id: ID!) { taskProgress(id: $id, maxHz: 60) {
+  cursor status attempt delivery progress { current message } } }""",
+    Way.EVENTS: """subscription ($id: ID!, $after: String) { taskEvents(id: $id, after: $after) {
+  __typename cursor at attempt delivery ... on StateChanged { status } ... on Progressed { current message } } }""",
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +42,18 @@ class Seen:
     at: float
     connection: int
     cursor: Cursor
-    status: TaskStatus
     attempt: int
-    current: int
-    message: str | None
     delivery: Delivery
+    status: TaskStatus | None = None
+    """None for an event that tells of no status."""
+    current: int | None = None
+    message: str | None = None
+    is_gap: bool = False
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it tells of the task's end."""
+        return self.status is not None and self.status.is_terminal
 
 
 @dataclass
@@ -41,111 +61,101 @@ class Story:
     """Everything that one subscriber saw of its task."""
 
     task_id: str
+    way: Way = Way.PROGRESS
     seen: list[Seen] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    breaks: list[float] = field(default_factory=list)
+    breaks: list[tuple[float, str]] = field(default_factory=list)
+    """When and why a connection that had told something ended before the task did."""
     resumed_after_s: list[float] = field(default_factory=list)
-    """From a break to the first `next` on another connection."""
+    """From a break, or from the event if that came later, to the first `next` on another connection."""
+    cut_off: str | None = None
+    """Why the connection ended between the end and `complete`, if it did."""
     completed: bool = False
     is_slow: bool = False
     """Whether the reader takes its time, so that what it reads is as old as what waits before it."""
 
     @property
     def ended(self) -> bool:
-        """Whether it saw a terminal state."""
-        return bool(self.seen) and self.seen[-1].status.is_terminal
-
-
-class Refused(Exception):
-    """The server answered with an error that trying again does not change; its code is the argument."""
+        """Whether it saw the end."""
+        return bool(self.seen) and self.seen[-1].is_end
 
 
 class Follower:
     """Follows one task to its end. `sockets` are the replicas' addresses, tried in turn from the `first` on."""
 
-    def __init__(self, task_id: str, sockets: Sequence[str], first: int, *, pause_after_next_s: float = 0.0) -> None:
-        self.story = Story(task_id, is_slow=pause_after_next_s > 0)
+    def __init__(
+        self, task_id: str, sockets: Sequence[str], first: int, way: Way = Way.PROGRESS, pause_after_next_s: float = 0.0
+    ) -> None:
+        self.story = Story(task_id, way, is_slow=pause_after_next_s > 0)
+        self.running = asyncio.Event()
+        """Set once it has seen its task run."""
         self._sockets = sockets
-        self._turn = first
-        self._connection = 0
+        self._first = first
         self._pause_s = pause_after_next_s
 
     async def run(self) -> Story:
-        """Follow until the end has been seen, or the server refuses; comes back after every break."""
-        pause_s = FIRST_PAUSE_S
-        while not self.story.ended:
-            known = len(self.story.seen)
+        """Follow until the server says that this was all, or refuses."""
+        story = self.story
+        async for connection in returning(lambda: len(story.seen)):
             try:
-                await self._follow_once()
+                await self._follow_once(connection)
+                story.completed = True
+                break
             except Refused as refused:
-                self.story.errors.append(str(refused))
+                story.errors.append(str(refused))
                 break
-            except (OSError, WebSocketException, TimeoutError, EOFError) as exc:
-                self.story.reasons.append(f"{type(exc).__name__}: {exc}"[:200])
-            if self.story.ended:
+            except BREAKS as exc:
+                reason = f"{type(exc).__name__}: {exc}"[:200]
+            if story.ended:
+                story.cut_off = reason
                 break
-            if len(self.story.seen) > known:
-                self.story.breaks.append(time.monotonic())
-                pause_s = FIRST_PAUSE_S
-            self._turn += 1
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
-        return self.story
+            if story.seen and story.seen[-1].connection == connection:
+                story.breaks.append((time.time(), reason))
+        return story
 
-    async def _follow_once(self) -> None:
-        address = self._sockets[self._turn % len(self._sockets)]
-        async with connect(
-            address,
-            subprotocols=[SUBPROTOCOL],
-            open_timeout=OPEN_TIMEOUT_S,
-            ping_interval=5,
-            ping_timeout=5,
-            close_timeout=1,
-            compression=None,
-            max_queue=4,
-        ) as socket:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await socket.send('{"type":"connection_init"}')
-                await socket.recv()
-            self._connection += 1
-            request = {"query": FOLLOW, "variables": {"id": self.story.task_id}}
-            await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": request}))
-            async for task in self._tasks(socket):
-                self._note(task)
+    async def _follow_once(self, connection: int) -> None:
+        story = self.story
+        variables: dict[str, Any] = {"id": story.task_id}
+        if story.way is Way.EVENTS:
+            variables["after"] = str(story.seen[-1].cursor) if story.seen else None
+        address = self._sockets[(self._first + connection - 1) % len(self._sockets)]
+        async with aclosing(subscribe(address, QUERIES[story.way], variables)) as answers:
+            async for data in answers:
+                self._note(connection, data[story.way.value])
                 if self._pause_s:
                     await asyncio.sleep(self._pause_s)
 
-    async def _tasks(self, socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
-        async for text in socket:
-            frame = json.loads(text)
-            match frame["type"]:
-                case "next" if frame["payload"].get("data"):
-                    yield frame["payload"]["data"]["taskProgress"]
-                case "next":
-                    raise TimeoutError(frame["payload"]["errors"])
-                case "error":
-                    code = frame["payload"][0].get("extensions", {}).get("code", "?")
-                    if code != "UNAVAILABLE":
-                        raise Refused(code)
-                    raise TimeoutError(code)
-                case "complete":
-                    self.story.completed = True
-                    return
-
-    def _note(self, task: dict[str, Any]) -> None:
-        story, progress = self.story, task["progress"]
+    def _note(self, connection: int, told: dict[str, Any]) -> None:
+        story, now = self.story, time.time()
         if len(story.breaks) > len(story.resumed_after_s):
-            story.resumed_after_s.append(time.monotonic() - story.breaks[-1])
+            happened_at = datetime.fromisoformat(told["at"]).timestamp() if "at" in told else 0.0
+            story.resumed_after_s.append(max(0.0, now - max(happened_at, story.breaks[-1][0])))
+        status = TaskStatus(told["status"]) if "status" in told else None
+        if status is TaskStatus.RUNNING:
+            self.running.set()
+        progress = told.get("progress") or told
         story.seen.append(
             Seen(
-                time.time(),
-                self._connection,
-                Cursor.parse(task["cursor"]),
-                TaskStatus(task["status"]),
-                task["attempt"],
-                progress["current"],
-                progress["message"],
-                Delivery(task["delivery"]),
+                now,
+                connection,
+                Cursor.parse(told["cursor"]),
+                told["attempt"],
+                Delivery(told["delivery"]),
+                status,
+                progress.get("current"),
+                progress.get("message"),
+                is_gap=told.get("__typename") == "Gap",
             )
         )
+
+
+async def returning(heard: Callable[[], int]) -> AsyncIterator[int]:
+    """Count connections from 1 on, with pauses that double while nothing is heard, as clients' libraries do it."""
+    connection, known, pause_s = 1, 0, FIRST_PAUSE_S
+    while True:
+        yield connection
+        if heard() > known:
+            known, pause_s = heard(), FIRST_PAUSE_S
+        await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+        connection += 1

@@ -1,26 +1,33 @@
-"""The load: tasks of all sorts, submitted as clients do, some cancelled on their way, some followed by two."""
+"""The load: tasks of all sorts, submitted, followed and cancelled as clients do it."""
 
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from core.clock import utc_now
-from core.messages import cancel_channel
-from core.states import HELD, TERMINAL, TaskStatus
-from tests.faults.follower import Follower, Story
-from tests.faults.world import NAMESPACE, WORKERS, World, until
+from core.states import TERMINAL, TaskStatus
+from tests.faults.follower import WAYS, Follower, Story
+from tests.faults.world import WORKERS, World, until
 
 SUBMIT = """mutation ($kind: String!, $input: JSON!, $options: TaskOptions) {
   submitTask(kind: $kind, input: $input, options: $options) { id } }"""
-SUBMITTERS = 48
+SUBMIT_BATCH = """mutation ($inputs: [SubmitTaskInput!]!) {
+  submitTasks(inputs: $inputs) { tasks(first: 100) { nodes { id } } } }"""
+CANCEL = "mutation ($id: ID!, $reason: String) { cancelTask(id: $id, reason: $reason) { id } }"
+BATCH = 50
+SUBMITTERS = 24
 BUSY_WITH = 5
 """Tasks that each worker runs when the fault comes, at least."""
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 """The database is slow; looking more often would be a load of its own."""
+CANCEL_WITHIN_S = 2.0
+"""How long after its start a task is asked to stop, at most."""
+ENDED = frozenset({TaskStatus.SUCCEEDED})
+CANCELLED = frozenset({TaskStatus.CANCELLED})
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,21 @@ class Sort:
     share: int
     kind: str
     values: dict[str, Any]
-    ends: frozenset[TaskStatus] = frozenset({TaskStatus.SUCCEEDED})
+    ends: frozenset[TaskStatus] = ENDED
 
 
+LONGEST = {"steps": 400, "pauseS": 0.25}
 SORTS = (
     Sort("short", 520, "tell", {"steps": 4, "pauseS": 0.25}),
-    Sort("long", 250, "tell", {"steps": 32, "pauseS": 0.25}),
+    Sort("long", 240, "tell", {"steps": 32, "pauseS": 0.25}),
     Sort("checkpointed", 50, "steps", {"steps": 10, "pauseS": 0.5}),
     Sort("cpu", 40, "spin", {"steps": 4, "pauseS": 0.04}),
     Sort("flaky", 60, "flaky", {"failures": 1}),
     Sort("failing", 40, "flaky", {"failures": 9, "permanent": True}, frozenset({TaskStatus.FAILED})),
-    Sort("cancelled", 40, "tell", {"steps": 400, "pauseS": 0.25}, frozenset({TaskStatus.CANCELLED})),
+    Sort("cancelled", 40, "tell", LONGEST, CANCELLED),
+    Sort("withdrawn", 10, "tell", LONGEST, CANCELLED),
 )
+"""The cancelled are asked to stop while they run, the withdrawn as soon as they are submitted."""
 
 
 @dataclass
@@ -52,64 +62,80 @@ class Load:
     world: World
     sorts: dict[UUID, Sort] = field(default_factory=dict)
     following: list["asyncio.Task[Story]"] = field(default_factory=list)
-    cancelled_at: dict[UUID, float] = field(default_factory=dict)
-    helpers: list["asyncio.Task[None]"] = field(default_factory=list)
+    cancels: list["asyncio.Task[None]"] = field(default_factory=list)
     astray: "asyncio.Task[Story] | None" = None
 
     async def submit(self, tasks: int, followers: int) -> None:
-        """Submit so many tasks and follow so many of them, one in ten of these by two clients."""
+        """Submit so many tasks, half of them in batches, and follow so many, one in ten of these by two clients."""
         sorts = [sort for sort in SORTS for _ in range(max(1, round(sort.share * tasks / 1000)))]
         random.shuffle(sorts)
+        half = len(sorts) // 2
+        requests = [sorts[start : min(start + BATCH, half)] for start in range(0, half, BATCH)]
+        requests += [[sort] for sort in sorts[half:]]
+        random.shuffle(requests)
         every = max(1, len(sorts) // max(1, followers * 10 // 11))
-        waiting = iter(enumerate(sorts))
+        waiting, numbers = iter(requests), count()
 
         async def submit_some() -> None:
-            for number, sort in waiting:
-                task_id = await self.submit_one(sort)
-                if number % every == 0:
-                    self.follow(task_id, number)
-                    if number // every % 10 == 0:
-                        self.follow(task_id, number + 1)
+            for request in waiting:
+                task_ids = await (self.submit_batch(request) if len(request) > 1 else self._submit_each(request))
+                for task_id, number in zip(task_ids, numbers, strict=False):
+                    self._accompany(task_id, number, every)
 
         await asyncio.gather(*(submit_some() for _ in range(SUBMITTERS)))
-        self.helpers.append(asyncio.create_task(self._cancel_some(), name="cancels"))
+
+    async def _submit_each(self, sorts: Iterable[Sort]) -> list[UUID]:
+        return [await self.submit_one(sort) for sort in sorts]
 
     async def submit_one(self, sort: Sort) -> UUID:
-        """Submit one task through the API."""
-        answer = await self.world.graphql(SUBMIT, kind=sort.kind, input=sort.values, options=None)
-        assert "errors" not in answer, answer
-        task_id = UUID(answer["data"]["submitTask"]["id"])
+        """Submit one task through the API, under a key so that it may be sent again when the answer is lost."""
+        options = {"idempotencyKey": str(uuid4())}
+        data = await self.world.ask(SUBMIT, kind=sort.kind, input=sort.values, options=options)
+        task_id = UUID(data["submitTask"]["id"])
         self.sorts[task_id] = sort
         return task_id
 
-    def follow(self, task_id: UUID, first: int, **how: float) -> None:
-        """Follow a task from the replica that `first` chooses."""
-        follower = Follower(str(task_id), self.world.sockets(), first, **how)
+    async def submit_batch(self, sorts: Sequence[Sort]) -> list[UUID]:
+        """Submit several tasks by one call."""
+        data = await self.world.ask(SUBMIT_BATCH, inputs=[{"kind": sort.kind, "input": sort.values} for sort in sorts])
+        task_ids = [UUID(node["id"]) for node in data["submitTasks"]["tasks"]["nodes"]]
+        self.sorts.update(zip(task_ids, sorts, strict=True))
+        return task_ids
+
+    def _accompany(self, task_id: UUID, number: int, every: int) -> None:
+        """Follow a task if it is its turn, and cancel it if it is meant for that."""
+        name = self.sorts[task_id].name
+        if name == "withdrawn":
+            self.cancels.append(asyncio.create_task(self._cancel(task_id), name=f"cancel {task_id}"))
+        if name == "cancelled":
+            follower = self.follow(task_id)
+            cancel = self._cancel_once_it_runs(task_id, follower)
+            self.cancels.append(asyncio.create_task(cancel, name=f"cancel {task_id}"))
+        elif number % every == 0:
+            self.follow(task_id)
+            if number // every % 10 == 0:
+                self.follow(task_id)
+
+    def follow(self, task_id: UUID, **how: float) -> Follower:
+        """Follow a task, half of all from each replica, and half of these by its events."""
+        number = len(self.following)
+        way = WAYS[number // 2 % len(WAYS)]
+        follower = Follower(str(task_id), self.world.sockets(), number, way, **how)
         self.following.append(asyncio.create_task(follower.run(), name=f"follow {task_id}"))
+        return follower
 
     def follow_nobody(self, task_id: UUID) -> None:
         """Follow a task that there is not."""
         follower = Follower(str(task_id), self.world.sockets(), 0)
         self.astray = asyncio.create_task(follower.run(), name="follow nobody")
 
-    async def _cancel_some(self) -> None:
-        """Cancel the tasks meant for it once they run, as the gateway does: the intent first, then a hint."""
-        left = {task_id for task_id, sort in self.sorts.items() if sort.name == "cancelled"}
-        while left:
-            await asyncio.sleep(LOOK_EVERY_S)
-            query = {"_id": {"$in": list(left)}, "status": TaskStatus.RUNNING.value}
-            try:
-                async for document in self.world.tasks.find(query, {"_id": 1}).limit(4):
-                    await self._cancel(document["_id"])
-                    left.discard(document["_id"])
-            except Exception:  # noqa: BLE001  # The services are taken away on purpose; the next look cancels.
-                continue
+    async def _cancel_once_it_runs(self, task_id: UUID, follower: Follower) -> None:
+        await follower.running.wait()
+        await asyncio.sleep(random.uniform(0.0, CANCEL_WITHIN_S))
+        await self._cancel(task_id)
 
     async def _cancel(self, task_id: UUID) -> None:
-        asked = {"cancel_requested_at": utc_now(), "cancel_reason": "no longer needed"}
-        await self.world.tasks.update_one({"_id": task_id, "status": {"$in": sorted(HELD)}}, {"$set": asked})
-        self.cancelled_at[task_id] = time.time()
-        await self.world.redis.publish(cancel_channel(NAMESPACE), str(task_id))
+        await self.world.ask(CANCEL, id=str(task_id), reason="no longer needed")
 
     async def until_busy(self) -> None:
         """Wait until every worker runs some of it."""
@@ -137,11 +163,28 @@ class Load:
 
     async def stories(self, within_s: float) -> list[Story | None]:
         """Return what the followers saw; None of one that does not end."""
-        await asyncio.wait([*self.following, *self.helpers], timeout=within_s)
-        for task in (*self.following, *self.helpers):
-            task.cancel()
-        await asyncio.gather(*self.following, *self.helpers, return_exceptions=True)
+        await asyncio.wait(self.following, timeout=within_s)
+        await stop(self.following)
         return [None if task.cancelled() else task.result() for task in self.following]
+
+    async def aclose(self) -> None:
+        """End every client."""
+        await stop([*self.following, *self.cancels, *([self.astray] if self.astray else [])])
+
+    async def cancelled(self, within_s: float) -> list[str]:
+        """Wait for the cancels and return what was wrong with each that failed."""
+        if self.cancels:
+            await asyncio.wait(self.cancels, timeout=within_s)
+        await stop(self.cancels)
+        failures = [(task, None if task.cancelled() else task.exception()) for task in self.cancels]
+        return [f"{task.get_name()}: {why or 'it never could'}" for task, why in failures if task.cancelled() or why]
+
+
+async def stop(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    """Cancel what has not ended, and wait for it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -28,6 +28,13 @@ class Row:
     took_s: float
     verdict: Verdict
 
+    @classmethod
+    def of_failure(cls, name: str, why: BaseException) -> "Row":
+        """Return the row of a scenario that could not be played to its end."""
+        verdict = Verdict()
+        verdict.complain(f"the scenario itself failed: {type(why).__name__}: {why}"[:1_000])
+        return cls(name, 0, 0, 0, None, 0.0, verdict)
+
     def cells(self) -> list[str]:
         """Return the row's cells in the order of the heading."""
         verdict = self.verdict
@@ -41,9 +48,9 @@ class Row:
             str(len(verdict.broken)),
             NOTHING if self.detected_s is None else f"{self.detected_s:.1f}",
             f"{self.took_s:.0f}",
-            _spread(verdict.live_s),
-            _spread(verdict.degraded_s),
-            _ms(max(verdict.resume_s, default=None)),
+            _spread(verdict.hearing.live_s),
+            _spread(verdict.hearing.degraded_s),
+            _ms(max(verdict.hearing.resume_s, default=None)),
             _ms(percentile(verdict.cancel_s, 0.99)),
         ]
 

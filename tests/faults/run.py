@@ -1,39 +1,70 @@
 """One scenario from its load to its verdict."""
 
 import time
+from collections.abc import Callable
 
+from core.documents import Task
 from tests.faults.load import Load
 from tests.faults.report import Row
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.verdict import judge
+from tests.faults.stories import hear
+from tests.faults.verdict import Verdict, judge_leftovers, judge_tasks
 from tests.faults.world import World
 
 END_WITHIN_S = 300.0
-STORIES_WITHIN_S = 15.0
+REST_WITHIN_S = 15.0
+"""For subscribers and cancels, once every task has ended."""
 LOSE_WORKERS = frozenset({"each_and_any_killed"})
 """Where a task may meet the death of three workers, and then rightly fails."""
+LOSE_EVENTS = frozenset({"redis_emptied", "redis_away"})
+"""Where events of progress may be lost, and a subscriber that wants every one is told so."""
 
 
-async def run_scenario(world: World, name: str, tasks: int, followers: int) -> Row:
-    """Submit, hurt, wait for all ends, and judge."""
+def quietly(_: str) -> None:
+    """Say nothing."""
+
+
+async def run_scenario(
+    world: World, name: str, tasks: int, followers: int, say: Callable[[str], None] = quietly
+) -> Row:
+    """Submit, hurt, wait for all ends, and judge; `say` takes a line at each step."""
     await world.until_ready()
     load = Load(world)
+    try:
+        return await _run(load, name, tasks, followers, say)
+    finally:
+        await load.aclose()
+
+
+async def _run(load: Load, name: str, tasks: int, followers: int, say: Callable[[str], None]) -> Row:
     began = time.monotonic()
     await load.submit(tasks, followers)
     await load.until_busy()
     in_flight = await load.in_flight()
-    detected_s, unnoticed = None, False
+    say(f"{name}: {in_flight:,} of {len(load.sorts):,} tasks in flight, {len(load.following)} subscribers")
+    verdict, detected_s = Verdict(), None
     try:
         detected_s = await SCENARIOS[name](load)
     except TimeoutError:
-        unnoticed = True
+        verdict.complain("what the scenario waited for did not come")
+    say(f"{name}: done after {time.monotonic() - began:.0f} s; waiting for {await load.in_flight():,} tasks")
     await load.until_ended(END_WITHIN_S)
     took_s = time.monotonic() - began
-    stories = await load.stories(STORIES_WITHIN_S)
-    verdict = await judge(load, stories, may_lose_workers=name in LOSE_WORKERS)
-    if unnoticed:
-        verdict.complain("what the scenario waited for did not come")
+    await _judge(verdict, load, name)
+    await load.world.tasks.delete_many({})
+    say(f"{name}: judged after {time.monotonic() - began:.0f} s")
+    return Row(name, len(load.sorts), in_flight, len(load.following), detected_s, took_s, verdict)
+
+
+async def _judge(verdict: Verdict, load: Load, name: str) -> None:
+    verdict.broken += [f"a cancel failed: {what}" for what in await load.cancelled(REST_WITHIN_S)]
+    stories = await load.stories(REST_WITHIN_S)
+    tasks = [Task.model_validate(stored) async for stored in load.world.tasks.find({})]
+    judge_tasks(verdict, load, tasks, may_lose_workers=name in LOSE_WORKERS)
+    timelines = {str(task.id): task.timeline for task in tasks}
+    verdict.hearing = hear(stories, timelines, may_miss_progress=name in LOSE_EVENTS)
+    verdict.duplicated += verdict.hearing.duplicated
+    verdict.broken += verdict.hearing.broken
     if load.astray is not None and (await load.astray).errors != ["NOT_FOUND"]:
         verdict.complain(f"a subscriber of no task was told {load.astray.result().errors}")
-    await world.tasks.delete_many({})
-    return Row(name, len(load.sorts), in_flight, len(load.following), detected_s, took_s, verdict)
+    await judge_leftovers(verdict, load.world)

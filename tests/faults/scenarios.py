@@ -207,17 +207,15 @@ async def task_kills_workers(load: Load) -> None:
 async def slow_reader(load: Load) -> None:
     """Subscribers that read two events a second, of tasks that tell more."""
     sort = Sort("slow reader's", 0, "tell", {"steps": 100, "pauseS": 0.05})
-    for number in range(10):
-        load.follow(await load.submit_one(sort), number, pause_after_next_s=0.5)
+    for _ in range(10):
+        load.follow(await load.submit_one(sort), pause_after_next_s=0.5)
 
 
 async def late_and_early(load: Load) -> None:
     """Subscribers that come after the end; and one for a task that there is not, which is told so."""
     ended = load.world.tasks.find({"_id": {"$in": list(load.sorts)}, "status": {"$in": sorted(TERMINAL)}}).limit(20)
-    number = 0
     async for task in ended:
-        load.follow(task["_id"], number)
-        number += 1
+        load.follow(task["_id"])
     load.follow_nobody(uuid4())
 
 

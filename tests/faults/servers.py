@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from stack import services
 from stack.process import Child, Guard, Program, free_port
 
@@ -52,6 +54,15 @@ class Server:
 
 
 @dataclass(frozen=True)
+class QueueCounts:
+    """How many messages a broker queue holds: ready to be taken, and taken but not settled."""
+
+    name: str
+    ready: int
+    unsettled: int
+
+
+@dataclass(frozen=True)
 class Servers:
     """What the stack under test stands on."""
 
@@ -62,6 +73,23 @@ class Servers:
     def environment(self) -> dict[str, str]:
         """Return the addresses as every process reads them."""
         return {"MONGO_URL": self.mongodb.url, "REDIS_URL": self.redis.url, "AMQP_URL": self.rabbitmq.url}
+
+    async def queues(self) -> list[QueueCounts]:
+        """Return what every queue of RabbitMQ holds, as RabbitMQ's own program tells it."""
+        script = services.rabbitmq_script()
+        assert script is not None
+        process = await asyncio.create_subprocess_exec(
+            *(str(script.with_name("rabbitmqctl")), "--quiet", "list_queues", "--formatter=json"),
+            *("name", "messages_ready", "messages_unacknowledged"),
+            env={**os.environ, **self.rabbitmq.child.program.env},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told, _ = await process.communicate()
+        assert process.returncode == 0, told
+        return [
+            QueueCounts(queue["name"], queue["messages_ready"], queue["messages_unacknowledged"])
+            for queue in orjson.loads(told)
+        ]
 
 
 @asynccontextmanager

@@ -29,5 +29,5 @@ async def test_fault_loses_nothing_and_tells_every_subscriber_one_end(world: Wor
         assert row.detected_s is not None
         assert row.detected_s < TAKEOVER_S
     if name == "gateway_killed":
-        assert row.verdict.resume_s
-        assert max(row.verdict.resume_s) < RESUME_S
+        assert row.verdict.hearing.resume_s
+        assert max(row.verdict.hearing.resume_s) < RESUME_S

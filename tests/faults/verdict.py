@@ -1,21 +1,22 @@
 """What is true after a scenario: every promise checked on what MongoDB, Redis, RabbitMQ and the subscribers tell."""
 
 import asyncio
-import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
-from core.states import TERMINAL, Delivery, TaskStatus
-from tests.faults.follower import Seen, Story
+from core.documents import Task, TimelineEntry
+from core.states import TERMINAL, TaskStatus
 from tests.faults.load import Load
+from tests.faults.stories import Hearing
 from tests.faults.world import NAMESPACE, World
 
 SETTLE_WITHIN_S = 20.0
-GAUGES = re.compile(r'^(headway_open_sockets|headway_running_operations\{operation="subscription"\}) ([0-9.]+)$', re.M)
-ENDS = frozenset(status.value for status in TERMINAL)
+GAUGES = ("headway_open_sockets", "headway_relay_watched_tasks", "headway_relay_subscribers")
+RUNNING = 'headway_running_operations{operation="subscription"}'
+"""Missing from a gateway that has not seen a subscription since it was started."""
 
 
 @dataclass
@@ -24,10 +25,8 @@ class Verdict:
 
     lost: int = 0
     duplicated: int = 0
-    live_s: list[float] = field(default_factory=list)
-    degraded_s: list[float] = field(default_factory=list)
     cancel_s: list[float] = field(default_factory=list)
-    resume_s: list[float] = field(default_factory=list)
+    hearing: Hearing = field(default_factory=Hearing)
     broken: list[str] = field(default_factory=list)
 
     def complain(self, what: str) -> None:
@@ -35,107 +34,63 @@ class Verdict:
         self.broken.append(what)
 
 
-async def judge(load: Load, stories: list[Story | None], *, may_lose_workers: bool = False) -> Verdict:
-    """Check everything once all tasks have ended, or should have."""
-    verdict = Verdict()
-    seen_ids = set()
-    async for document in load.world.tasks.find({"_id": {"$in": list(load.sorts)}}):
-        seen_ids.add(document["_id"])
-        _judge_task(verdict, load, document, may_lose_workers)
-    for task_id in load.sorts.keys() - seen_ids:
+def judge_tasks(verdict: Verdict, load: Load, tasks: Sequence[Task], *, may_lose_workers: bool) -> None:
+    """Check what is stored of every task; `may_lose_workers` says that one may rightly have met three deaths."""
+    for task in tasks:
+        if task.id in load.sorts:
+            _judge_task(verdict, load, task, may_lose_workers)
+    for task_id in load.sorts.keys() - {task.id for task in tasks}:
         verdict.lost += 1
         verdict.complain(f"{task_id} is not stored")
-    for story in stories:
-        if story is None:
-            verdict.complain("a subscriber never saw an end")
-        else:
-            _judge_story(verdict, story)
-    await _judge_leftovers(verdict, load.world)
-    return verdict
 
 
-def _judge_task(verdict: Verdict, load: Load, task: dict[str, Any], may_lose_workers: bool) -> None:
-    sort, timeline = load.sorts[task["_id"]], task["timeline"]
-    name = f"{sort.name} {task['_id']}"
-    ends = [entry for entry in timeline if entry["status"] in ENDS]
-    if task["status"] not in ENDS:
+def _judge_task(verdict: Verdict, load: Load, task: Task, may_lose_workers: bool) -> None:
+    sort = load.sorts[task.id]
+    name = f"{sort.name} {task.id}"
+    ends = [entry for entry in task.timeline if entry.status.is_terminal]
+    if task.status not in TERMINAL:
         verdict.lost += 1
-        verdict.complain(f"{name} is still {task['status']}")
+        verdict.complain(f"{name} is still {task.status}")
         return
     if len(ends) != 1:
         verdict.duplicated += 1
         verdict.complain(f"{name} has {len(ends)} ends")
-    lost_worker = may_lose_workers and (task.get("error") or {}).get("code") == "WORKER_LOST"
-    if TaskStatus(task["status"]) not in sort.ends and not lost_worker:
-        verdict.complain(f"{name} ended {task['status']}: {task.get('error')}")
-    cursors = [(entry["epoch"], entry["n"]) for entry in timeline]
+    lost_worker = may_lose_workers and task.error is not None and task.error.code == "WORKER_LOST"
+    if task.status not in sort.ends and not lost_worker:
+        verdict.complain(f"{name} ended {task.status}: {task.error}")
+    cursors = [entry.cursor for entry in task.timeline]
     if any(later <= earlier for earlier, later in pairwise(cursors)):
         verdict.complain(f"{name} has a timeline out of order: {cursors}")
-    if task["lease"] or task["claim"]:
+    if task.lease or task.claim:
         verdict.complain(f"{name} has ended and is still leased")
-    _judge_fence(verdict, name, task, ends[-1], [entry for entry in timeline if entry["status"] == "RUNNING"])
-    asked, told = load.cancelled_at.get(task["_id"]), [e for e in timeline if e["status"] == "CANCELLING"]
-    if asked and told:
-        verdict.cancel_s.append(max(0.0, told[0]["at"].timestamp() - asked))
+    _judge_fence(verdict, name, task, ends[-1])
+    told = [entry.at for entry in task.timeline if entry.status is TaskStatus.CANCELLING]
+    if task.cancel_requested_at and told:
+        verdict.cancel_s.append(max(0.0, (told[0] - task.cancel_requested_at).total_seconds()))
 
 
-def _judge_fence(
-    verdict: Verdict, name: str, task: dict[str, Any], end: dict[str, Any], runs: list[dict[str, Any]]
-) -> None:
+def _judge_fence(verdict: Verdict, name: str, task: Task, end: TimelineEntry) -> None:
     """A result is the last attempt's own, and was written by the worker that ran it."""
-    if task["status"] != "SUCCEEDED":
+    if task.status is not TaskStatus.SUCCEEDED:
         return
-    if (end["by"], end["epoch"], end["attempt"]) != (runs[-1]["by"], runs[-1]["epoch"], runs[-1]["attempt"]):
+    run = [entry for entry in task.timeline if entry.status is TaskStatus.RUNNING][-1]
+    if (end.by, end.epoch, end.attempt) != (run.by, run.epoch, run.attempt):
         verdict.complain(f"{name} was ended by another attempt than its last")
-    if task["result"]["attempts"] != runs[-1]["attempt"]:
-        verdict.complain(f"{name} has the result of attempt {task['result']['attempts']} of {runs[-1]['attempt']}")
+    if task.result is None or task.result["attempts"] != run.attempt:
+        verdict.complain(f"{name} has the result {task.result} of attempt {run.attempt}")
 
 
-def _judge_story(verdict: Verdict, story: Story) -> None:
-    verdict.resume_s += story.resumed_after_s
-    if story.errors:
-        verdict.complain(f"a subscriber of {story.task_id} was refused: {story.errors}")
-    ends = [seen for seen in story.seen if seen.status.is_terminal]
-    if len(ends) != 1:
-        verdict.duplicated += len(ends) > 1
-        verdict.complain(f"a subscriber of {story.task_id} saw {len(ends)} ends")
-    for earlier, later in pairwise(story.seen):
-        if earlier.connection == later.connection and later.cursor <= earlier.cursor:
-            verdict.complain(f"{story.task_id}: {later.cursor} came after {earlier.cursor}")
-        if earlier.connection == later.connection and _fell_back(earlier, later):
-            verdict.complain(f"{story.task_id}: the bar fell from {earlier.current} to {later.current}")
-    if not story.is_slow:
-        _measure(verdict, story)
-
-
-def _fell_back(earlier: Seen, later: Seen) -> bool:
-    return earlier.attempt == later.attempt and later.current < earlier.current
-
-
-def _measure(verdict: Verdict, story: Story) -> None:
-    """Take the age of each progress when it came first, but for what a connection begins with."""
-    known: set[str] = set()
-    for earlier, seen in pairwise([None, *story.seen]):
-        assert seen is not None
-        is_first = earlier is None or earlier.connection != seen.connection
-        if seen.message and seen.message not in known and not is_first:
-            ages = verdict.live_s if seen.delivery is Delivery.LIVE else verdict.degraded_s
-            ages.append(seen.at - float(seen.message))
-        if seen.message:
-            known.add(seen.message)
-
-
-async def _judge_leftovers(verdict: Verdict, world: World) -> None:
+async def judge_leftovers(verdict: Verdict, world: World) -> None:
     """Nothing is left; what expires by itself within seconds is waited for."""
     give_up = time.monotonic() + SETTLE_WITHIN_S
-    while left := await _leftovers(world):
+    while left := [*await _left_in_redis(world), *await _left_in_gateways(world), *await _left_in_rabbitmq(world)]:
         if time.monotonic() > give_up:
             verdict.broken += left
             return
         await asyncio.sleep(0.5)
 
 
-async def _leftovers(world: World) -> list[str]:
+async def _left_in_redis(world: World) -> list[str]:
     left = []
     counts = Counter([key.decode().rsplit(":", 2)[0] async for key in world.redis.scan_iter("arq:*-*-*:*", count=1000)])
     left += [f"{count} keys {prefix} are left" for prefix, count in counts.items()]
@@ -143,9 +98,28 @@ async def _leftovers(world: World) -> list[str]:
         left.append(f"{waiting} jobs are left in arq's queue")
     if channels := await world.redis.pubsub_channels(f"{NAMESPACE}:events:*"):
         left.append(f"{len(channels)} channels are left")
-    lengths = await world.queue_lengths()
-    left += [f"{count} messages are left in {name}" for name, count in lengths.items() if count and "dead" not in name]
-    for url in world.gateway_urls():
-        metrics = (await world.http.get(f"{url}/metrics")).text
-        left += [f"{name} is {value}" for name, value in GAUGES.findall(metrics) if float(value)]
+    streams = [key async for key in world.redis.scan_iter(f"{NAMESPACE}:events:*", count=1000)]
+    async with world.redis.pipeline(transaction=False) as pipe:
+        for stream in streams:
+            pipe.ttl(stream)
+        if forever := sum(ttl < 0 for ttl in await pipe.execute()):
+            left.append(f"{forever} streams would stay for ever")
     return left
+
+
+async def _left_in_gateways(world: World) -> list[str]:
+    left = []
+    for url in world.gateway_urls():
+        lines = (await world.http.get(f"{url}/metrics")).text.splitlines()
+        told = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        counts = {RUNNING: told.get(RUNNING, "0"), **{name: told[name] for name in GAUGES}}
+        left += [f"{name} is {count}" for name, count in counts.items() if float(count)]
+    return left
+
+
+async def _left_in_rabbitmq(world: World) -> list[str]:
+    return [
+        f"{queue.ready} messages are ready and {queue.unsettled} unsettled in {queue.name}"
+        for queue in await world.servers.queues()
+        if queue.ready or queue.unsettled
+    ]

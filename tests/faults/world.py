@@ -1,8 +1,11 @@
 """The system under test: its services, a whole `headway up` on them, and the clients that look at it from outside."""
 
 import asyncio
+import itertools
 import os
+import random
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +14,12 @@ from typing import Any
 
 import aio_pika
 import httpx
+from beanie import init_beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from redis.asyncio import Redis
 
-from core.messages import PRIORITIES, queue_name
+from core.documents import Task
 from tests.faults.servers import Servers, running_servers
 from tests.running_stack import RunningStack, start_stack
 
@@ -31,6 +35,8 @@ GATEWAYS = ("gateway-1", "gateway-2")
 BRIDGES = ("bridge-1", "bridge-2")
 WORKERS = ("worker-1", "worker-2")
 LOOK_EVERY_S = 0.2
+ANSWER_WITHIN_S = 60.0
+ASK_AGAIN_S = 0.4
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float) -> None:
@@ -84,17 +90,26 @@ class World:
         assert lease is not None
         return next(role for role in BRIDGES if f"-{self.pid(role)}-" in lease["holder"])
 
-    async def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Return the answer of one replica, of the other one if it does not answer."""
-        for url in [*self.gateway_urls()] * 5:
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Return the data of one replica's answer; asks again, the other one, while it gets none or UNAVAILABLE.
+
+        Raises AssertionError on any other error, and when nobody has answered for a minute.
+        """
+        give_up = time.monotonic() + ANSWER_WITHIN_S
+        replicas = itertools.cycle(random.sample(self.gateway_urls(), k=len(GATEWAYS)))
+        while time.monotonic() < give_up:
             try:
-                response = await self.http.post(f"{url}/graphql", json={"query": query, "variables": variables})
+                body = {"query": query, "variables": variables}
+                answer = (await self.http.post(f"{next(replicas)}/graphql", json=body)).json()
             except httpx.HTTPError:
-                await asyncio.sleep(0.2)
-                continue
-            answer: dict[str, Any] = response.json()
-            return answer
-        raise AssertionError("no replica answers")
+                answer = {}
+            errors = answer.get("errors", [])
+            assert all(error["extensions"].get("code") == "UNAVAILABLE" for error in errors), errors
+            if answer and not errors:
+                data: dict[str, Any] = answer["data"]
+                return data
+            await asyncio.sleep(ASK_AGAIN_S * random.uniform(0.5, 1.0))
+        raise AssertionError(f"no replica answered within {ANSWER_WITHIN_S:g} s")
 
     async def until_restarted(self, role: str, pid: int) -> None:
         """Wait until another process has the role and, if it listens, answers."""
@@ -121,14 +136,6 @@ class World:
 
         await until(ready, 60)
 
-    async def queue_lengths(self) -> dict[str, int]:
-        """Return how many messages are ready in each broker queue."""
-        connection = await aio_pika.connect(self.servers.rabbitmq.url)
-        async with connection, connection.channel() as channel:
-            names = [queue_name(NAMESPACE, priority) for priority in PRIORITIES]
-            found = [await channel.declare_queue(name, passive=True) for name in names]
-            return {queue.name: queue.declaration_result.message_count or 0 for queue in found}
-
     async def publish(self, bodies: list[bytes], queue: str) -> None:
         """Put bodies into a broker queue by hand."""
         connection = await aio_pika.connect(self.servers.rabbitmq.url)
@@ -150,6 +157,7 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
             servers.mongodb.url, uuidRepresentation="standard", tz_aware=True, serverSelectionTimeoutMS=2_000
         )
         closing.push_async_callback(mongo.close)
+        await init_beanie(mongo["headway"], document_models=[Task], skip_indexes=True)
         redis: Redis = Redis.from_url(servers.redis.url)
         closing.push_async_callback(redis.aclose)
         http = await closing.enter_async_context(httpx.AsyncClient(timeout=15.0))
