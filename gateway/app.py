@@ -23,6 +23,7 @@ from gateway.responses import json_error, json_response
 from gateway.transports.caps import Caps
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.sse import Streams
 from gateway.transports.websocket import GraphQLWebSocket, Sockets
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
@@ -40,19 +41,21 @@ class GraphQLEndpoint:
 def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
     """Return the application. Nothing is opened before its lifespan begins; that raises StartupError.
 
-    `app.state.sockets` holds the open sockets, for a server that wants to close them before it stops.
+    `app.state.sockets` and `app.state.streams` hold what is open, for a server that wants to close it before it stops,
+    and `app.state.caps` counts what is held for whom.
     """
     limits = limits or EdgeLimits()
     pages = Pages(settings.ui_dist)
     sockets = Sockets()
     caps = Caps(limits)
+    streams = Streams(limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opening(settings) as replica:
             operations = Operations(replica.schema, limits)
             app.state.replica = replica
-            app.state.graphql_http = GraphQLHTTP(replica, operations, pages, limits)
+            app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
             yield
 
@@ -78,6 +81,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     app.router.redirect_slashes = False
     app.state.sockets = sockets
     app.state.caps = caps
+    app.state.streams = streams
     return app
 
 

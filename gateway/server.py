@@ -29,7 +29,7 @@ OTHER_FILES = 500
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which closes its sockets with 1001 when it stops, and returns instead of raising the signal."""
+    """uvicorn's server, which ends sockets and streams first when it stops, and returns without raising the signal."""
 
     def __init__(self, app: Starlette, limits: EdgeLimits) -> None:
         super().__init__(
@@ -54,13 +54,14 @@ class Server(uvicorn.Server):
             )
         )
         self._sockets = app.state.sockets
+        self._streams = app.state.streams
         self._shutdown_s = limits.shutdown_s
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse new connections, let what runs end, close every socket, then stop."""
+        """Refuse new connections, let what runs end, close every socket and event stream, then stop."""
         for server in self.servers:
             server.close()
-        await self._sockets.leave(self._shutdown_s)
+        await asyncio.gather(self._sockets.leave(self._shutdown_s), self._streams.leave(self._shutdown_s))
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -4,48 +4,56 @@ Every refusal is a GraphQL error in the negotiated media type, without `data`, b
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.context import OperationContext
 from gateway.metrics import HTTP_RESPONSES
-from gateway.operations import Operations, Outcome, Refused
+from gateway.operations import Operations, Outcome, Prepared, Refused
 from gateway.pages import Pages
 from gateway.replica import Replica
+from gateway.transports.frames import MAX_ID_LENGTH
 from gateway.transports.limits import EdgeLimits
-from gateway.transports.negotiation import HTML, JSON, RESPONSE_JSON, choose_media_type, is_json
+from gateway.transports.negotiation import (
+    EVENT_STREAM,
+    HTML,
+    JSON,
+    PLAIN,
+    RESPONSE_JSON,
+    choose_media_type,
+    is_json,
+)
+from gateway.transports.refusal import Refusal
 from gateway.transports.request import GraphQLRequest, Unreadable, decode_body, decode_params
+from gateway.transports.sse import TOKEN_HEADER, TOKEN_PARAM, EventStream, Streams, only
 
 ANSWERS = (RESPONSE_JSON, JSON)
+OFFERS = {
+    "GET": (*ANSWERS, HTML, EVENT_STREAM),
+    "POST": (*ANSWERS, EVENT_STREAM),
+    "PUT": (PLAIN,),
+    "DELETE": ANSWERS,
+}
+"""What each method can be answered with; an event stream's token is plain text."""
 DISCARDED_BYTES = 32 * 1024 * 1024
 """Of a body that is too large: how much of it is still read, so that the refusal arrives."""
-
-
-class Refusal(Exception):
-    """A request that is answered before any operation is looked at."""
-
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = dict(headers or {})
-
-    @property
-    def outcome(self) -> Outcome:
-        """The refusal as a GraphQL response."""
-        return Outcome(None, ({"message": str(self), "extensions": {"code": self.code}},), began=False)
 
 
 class GraphQLHTTP:
     """The endpoint `/graphql` for everything but WebSockets."""
 
-    def __init__(self, replica: Replica, operations: Operations, pages: Pages, limits: EdgeLimits) -> None:
+    def __init__(
+        self, replica: Replica, operations: Operations, pages: Pages, streams: Streams, limits: EdgeLimits
+    ) -> None:
         self._replica = replica
         self._operations = operations
         self._pages = pages
+        self._streams = streams
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,24 +63,87 @@ class GraphQLHTTP:
         except ClientDisconnect:
             return
         HTTP_RESPONSES.labels(response.status_code).inc()
-        await response(scope, receive, send)
+        if isinstance(response, EventStream):
+            await self._streams.serve(response, receive, send)
+        else:
+            await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response | EventStream:
         accept = ",".join(request.headers.getlist("accept")) or None
-        offers = (*ANSWERS, HTML) if request.method == "GET" else ANSWERS
-        media_type = choose_media_type(accept, offers)
+        media_type = choose_media_type(accept, OFFERS.get(request.method, ANSWERS))
         if media_type == HTML:
             return self._pages.explorer()
+        token = request.headers.get(TOKEN_HEADER) or request.query_params.get(TOKEN_PARAM)
+        answer_type = media_type if media_type in ANSWERS else JSON
         try:
             _check_answerable(request.method, media_type)
-            asked = await self._read(request)
-            outcome = await self._execute(request, asked)
+            context = self._replica.new_context(request.scope["correlation_id"])
+            if request.method in ("PUT", "DELETE"):
+                return await self._tend(request, token, context)
+            if token is not None:
+                return await self._ride(request, token, media_type == EVENT_STREAM, context)
+            if media_type == EVENT_STREAM:
+                return await self._stream(request, context)
+            outcome = await self._execute(request, context)
         except Refusal as refusal:
-            return _answer(refusal.outcome, refusal.status, media_type or JSON, refusal.headers)
+            return _answer(refusal.outcome, refusal.status, answer_type, refusal.headers)
         except Refused as refused:
-            # A well-formed request is 200 in application/json, whatever its document is (§6.4.1).
-            return _answer(refused.outcome, 400 if media_type == RESPONSE_JSON else 200, media_type or JSON)
-        return _answer(outcome, 200, media_type or JSON)
+            # A well-formed request is 200 in application/json, whatever its document is (§6.4.1). What was to be heard
+            # on a stream is not: to its client, everything but a refusal is a promise of events.
+            return _answer(refused.outcome, 200 if answer_type == JSON and token is None else 400, answer_type)
+        return _answer(outcome, 200, answer_type)
+
+    async def _tend(self, request: Request, token: str | None, context: OperationContext) -> Response:
+        """Reserve a stream (PUT), or stop an operation of one (DELETE)."""
+        if request.method == "PUT":
+            reserved = self._streams.reserve(context.owner, token)
+            return Response(reserved, 201, {"cache-control": "no-store"}, PLAIN)
+        stream = self._streams.find(token, context.owner)
+        ident = request.query_params.get("operationId")
+        if not ident:
+            raise Refusal(400, "BAD_REQUEST", "Expected the parameter `operationId`")
+        await stream.stop(ident)
+        return Response(status_code=200, headers={"cache-control": "no-store"})
+
+    async def _ride(
+        self, request: Request, token: str, is_opening: bool, context: OperationContext
+    ) -> Response | EventStream:
+        """Open a reserved stream, or start an operation whose outcome goes there."""
+        if is_opening:
+            return self._streams.open(token, context.owner)
+        stream = self._streams.find(token, context.owner)
+        asked = await self._read(request)
+        ident = (asked.extensions or {}).get("operationId")
+        if not isinstance(ident, str) or not 0 < len(ident) <= MAX_ID_LENGTH:
+            raise Refusal(
+                400, "BAD_REQUEST", f"extensions: expected an `operationId` of 1 to {MAX_ID_LENGTH} characters"
+            )
+        prepared = self._prepare(request, asked)
+        stream.start(ident, prepared.type, self._outcomes(prepared, asked, context), context.correlation_id)
+        return Response(status_code=202, headers={"cache-control": "no-store"})
+
+    async def _stream(self, request: Request, context: OperationContext) -> EventStream:
+        """Return the stream of one operation; what is wrong with its document is told there, as the protocol asks."""
+        asked = await self._read(request)
+        stream = self._streams.new(context.owner)
+        try:
+            prepared = self._prepare(request, asked)
+        except Refused as refused:
+            stream.start(None, None, only(refused.outcome), context.correlation_id)
+        else:
+            stream.start(None, prepared.type, self._outcomes(prepared, asked, context), context.correlation_id)
+        return stream
+
+    async def _outcomes(
+        self, prepared: Prepared, asked: GraphQLRequest, context: OperationContext
+    ) -> AsyncGenerator[Outcome, None]:
+        if prepared.type is not OperationType.SUBSCRIPTION:
+            yield await self._operations.run(prepared, asked.variables, asked.extensions, context)
+            return
+        stream = self._operations.stream(prepared, asked.variables, asked.extensions, context)
+        async with aclosing(stream) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
 
     async def _read(self, request: Request) -> GraphQLRequest:
         try:
@@ -116,21 +187,28 @@ class GraphQLHTTP:
             raise too_large
         return bytes(body)
 
-    async def _execute(self, request: Request, asked: GraphQLRequest) -> Outcome:
-        prepared = self._operations.prepare(asked.query, asked.operation_name)
+    async def _execute(self, request: Request, context: OperationContext) -> Outcome:
+        asked = await self._read(request)
+        prepared = self._prepare(request, asked)
         if prepared.type is OperationType.SUBSCRIPTION:
-            raise Refusal(400, "BAD_REQUEST", "Expected a query or mutation; subscriptions run over WebSocket here")
+            message = f"Expected a query or mutation; subscriptions run over WebSocket, or with Accept: {EVENT_STREAM}"
+            raise Refusal(400, "BAD_REQUEST", message)
+        return await self._operations.run(prepared, asked.variables, asked.extensions, context)
+
+    def _prepare(self, request: Request, asked: GraphQLRequest) -> Prepared:
+        """Return the valid operation. Raises Refusal for a mutation by GET, which a mere link could send; Refused."""
+        prepared = self._operations.prepare(asked.query, asked.operation_name)
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
-        context = self._replica.new_context(request.scope["correlation_id"])
-        return await self._operations.run(prepared, asked.variables, asked.extensions, context)
+        return prepared
 
 
 def _check_answerable(method: str, media_type: str | None) -> None:
-    if method not in ("GET", "POST"):
-        raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected GET or POST", {"allow": "GET, POST"})
+    if method not in OFFERS:
+        allowed = ", ".join(OFFERS)
+        raise Refusal(405, "METHOD_NOT_ALLOWED", f"Expected one of {allowed}", {"allow": allowed})
     if media_type is None:
-        raise Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {RESPONSE_JSON} or {JSON}")
+        raise Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {' or '.join(OFFERS[method])}")
 
 
 def _answer(outcome: Outcome, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:

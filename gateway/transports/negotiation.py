@@ -7,6 +7,8 @@ from email.message import Message
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 HTML = "text/html"
+PLAIN = "text/plain"
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True)

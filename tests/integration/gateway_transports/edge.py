@@ -52,15 +52,20 @@ class Edge:
 
     @property
     def running_operations(self) -> int:
-        running: int = self.app.state.sockets.running_operations
+        running: int = self.app.state.sockets.running_operations + self.app.state.streams.running_operations
         return running
 
     async def wait_until_empty(self) -> None:
-        """Return once no socket and no operation is left."""
+        """Return once no socket, no event stream and no operation is left."""
         async with asyncio.timeout(10):
-            while len(self.app.state.sockets) or self.running_operations:  # noqa: ASYNC110  # The table has no event.
+            while self._has_open_connections() or self.running_operations:  # noqa: ASYNC110  # The tables have no event.
+                await asyncio.sleep(0.01)
+            while any(task.get_name().startswith("event stream") for task in asyncio.all_tasks()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("operation ")]
+
+    def _has_open_connections(self) -> bool:
+        return bool(len(self.app.state.sockets) or len(self.app.state.streams))
 
     async def stop(self) -> None:
         """Stop as SIGTERM does."""

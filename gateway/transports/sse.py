@@ -1,0 +1,273 @@
+"""graphql-sse: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+
+An event stream is one HTTP response. In the distinct mode it carries one operation and ends with it. In the single
+connection mode a client reserves it first, and other requests with its token start and stop operations on it.
+
+Sends are awaited: while a client does not read, its operations are not advanced, so no queue grows.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+import orjson
+from graphql import OperationType
+from starlette.types import Receive, Send
+
+from core.cancellation import cancel_until_done
+from core.telemetry import get_logger
+from gateway.metrics import OPEN_STREAMS
+from gateway.operations import Outcome, Refused
+from gateway.transports.limits import EdgeLimits
+from gateway.transports.negotiation import EVENT_STREAM
+from gateway.transports.refusal import Refusal
+
+log = get_logger(__name__)
+
+TOKEN_HEADER = "x-graphql-event-stream-token"
+TOKEN_PARAM = "token"
+KEEP_ALIVE = b":\n\n"
+"""A comment; the first one makes proxies and browsers pass the headers on."""
+HEADERS = (
+    (b"content-type", f"{EVENT_STREAM}; charset=utf-8".encode()),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"accept"),
+)
+_SANE_TOKEN = re.compile(r"[A-Za-z0-9._~-]{20,100}")
+INTERNAL_ERROR = Outcome(None, ({"message": "Internal error", "extensions": {"code": "INTERNAL"}},), began=False)
+
+
+@dataclass(eq=False)
+class Running:
+    """One operation of one stream; `id` is None in the distinct mode."""
+
+    id: str | None
+    type: OperationType | None
+    task: asyncio.Task[None] | None = None
+
+
+class EventStream:
+    """One response, from its reservation or request to its end, and the operations that it carries."""
+
+    status_code = 200
+
+    def __init__(self, owner: str, limits: EdgeLimits, token: str | None = None) -> None:
+        self.owner = owner
+        self.token = token
+        self.opened = asyncio.Event()
+        self.running: dict[str | None, Running] = {}
+        self._limits = limits
+        self._over = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._send: Send | None = None
+
+    def start(
+        self,
+        ident: str | None,
+        kind: OperationType | None,
+        outcomes: AsyncGenerator[Outcome, None],
+        correlation_id: str,
+    ) -> None:
+        """Run an operation. With an id it is one of many; without one, the stream ends with it. Raises Refusal."""
+        if ident in self.running:
+            raise Refusal(409, "CONFLICT", "operationId: expected one that no running operation has")
+        if len(self.running) >= self._limits.operations_per_connection:
+            limit = self._limits.operations_per_connection
+            raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} operations at a time on one stream")
+        running = self.running[ident] = Running(ident, kind)
+        running.task = asyncio.create_task(self._run(running, outcomes), name=f"operation {correlation_id}")
+
+    async def stop(self, ident: str) -> None:
+        """Cancel an operation and wait until it has gone; nothing more is sent for it, and an unknown id is none."""
+        if running := self.running.pop(ident, None):
+            await cancel_until_done([running.task] if running.task else [])
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        """Send events until the client leaves, the only operation is over, or the replica stops."""
+        self._send = send
+        await send({"type": "http.response.start", "status": self.status_code, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+        self.opened.set()
+        tending = [
+            asyncio.create_task(self._keep_alive(), name="event stream's keep-alive"),
+            asyncio.create_task(self._await_disconnect(receive), name="event stream's reader"),
+        ]
+        try:
+            await self._over.wait()
+        finally:
+            await cancel_until_done(tending)
+            await self.close()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def close(self) -> None:
+        """End all operations, and the response."""
+        self._over.set()
+        tasks = [running.task for running in self.running.values() if running.task is not None]
+        self.running.clear()
+        await cancel_until_done(tasks)
+
+    async def leave(self, within_s: float) -> None:
+        """Let queries and mutations end, then end the response.
+
+        A subscription gets no `complete`, which would say that there is nothing more to come: clients come back.
+        """
+        subscriptions = [one for one in self.running.values() if one.type is OperationType.SUBSCRIPTION]
+        for running in subscriptions:
+            del self.running[running.id]
+        await cancel_until_done([running.task for running in subscriptions if running.task is not None])
+        tasks = [running.task for running in self.running.values() if running.task is not None]
+        if tasks and self.opened.is_set():
+            await asyncio.wait(tasks, timeout=within_s)
+        self._over.set()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.stream_keep_alive_s)
+            await self._write(KEEP_ALIVE)
+
+    async def _await_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._over.set()
+
+    async def _run(self, running: Running, outcomes: AsyncGenerator[Outcome, None]) -> None:
+        """Own one operation to its last event."""
+        try:
+            await self._tell(running, outcomes)
+        except Refused as refused:
+            await self._write(_next_event(running.id, refused.outcome))
+        except Exception:  # The supervisor of an operation: a bug in one must not end the others on this stream.
+            log.exception("An operation broke")
+            await self._write(_next_event(running.id, INTERNAL_ERROR))
+        if self.running.get(running.id) is running:
+            del self.running[running.id]
+            await self._write(_complete_event(running.id))
+            if running.id is None:
+                self._over.set()
+
+    async def _tell(self, running: Running, outcomes: AsyncGenerator[Outcome, None]) -> None:
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                if self.running.get(running.id) is not running:
+                    return  # It was stopped, but a driver swallowed the cancellation.
+                await self._write(_next_event(running.id, outcome))
+
+    async def _write(self, event: bytes) -> None:
+        """Send an event once the stream is open and those before it have gone out."""
+        await self.opened.wait()
+        assert self._send is not None
+        async with self._sending:
+            if not self._over.is_set():
+                await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+class Streams:
+    """All event streams of this replica, the reserved ones by their tokens."""
+
+    def __init__(self, limits: EdgeLimits) -> None:
+        self._limits = limits
+        self._open: set[EventStream] = set()
+        self._reserved: dict[str, EventStream] = {}
+        self._expiries: set[asyncio.Task[None]] = set()
+        self._leaving = False
+
+    def __len__(self) -> int:
+        return len(self._open | set(self._reserved.values()))
+
+    @property
+    def running_operations(self) -> int:
+        """How many operations run on all streams."""
+        return sum(len(stream.running) for stream in {*self._open, *self._reserved.values()})
+
+    def new(self, owner: str, token: str | None = None) -> EventStream:
+        """Return a stream to be served. Raises Refusal when the replica stops."""
+        if self._leaving:
+            raise Refusal(503, "UNAVAILABLE", "This replica is stopping; try again", {"connection": "close"})
+        return EventStream(owner, self._limits, token)
+
+    def reserve(self, owner: str, wanted: str | None) -> str:
+        """Return the token of a new stream, which is given up if it isn't opened in time. Raises Refusal.
+
+        `wanted` is the token that the client, or the load balancer that routes by it, would like.
+        """
+        if wanted is not None and not _SANE_TOKEN.fullmatch(wanted):
+            raise Refusal(400, "BAD_REQUEST", "token: expected 20 to 100 letters, digits, dots, dashes, or none")
+        token = wanted or secrets.token_urlsafe(24)
+        if token in self._reserved:
+            raise Refusal(409, "CONFLICT", "Expected a token without a stream")
+        if len(self._expiries) >= self._limits.stream_reservations:
+            limit = self._limits.stream_reservations
+            raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} reservations that nobody has opened")
+        stream = self._reserved[token] = self.new(owner, token)
+        expiry = asyncio.create_task(self._expire(stream), name="event stream's reservation")
+        self._expiries.add(expiry)
+        expiry.add_done_callback(self._expiries.discard)
+        return token
+
+    def find(self, token: str | None, owner: str) -> EventStream:
+        """Return the owner's stream under a token. Raises Refusal."""
+        stream = self._reserved.get(token or "")
+        if stream is None or stream.owner != owner:
+            raise Refusal(404, "NOT_FOUND", "Expected the token of a reserved stream; reserve one by PUT")
+        return stream
+
+    def open(self, token: str, owner: str) -> EventStream:
+        """Return a reserved stream that nobody has opened, to be served. Raises Refusal."""
+        stream = self.find(token, owner)
+        if stream in self._open:
+            raise Refusal(409, "CONFLICT", "Expected a stream that isn't open")
+        self._open.add(stream)
+        return stream
+
+    async def serve(self, stream: EventStream, receive: Receive, send: Send) -> None:
+        """Keep the stream in the table while it is open; its token ends with it."""
+        self._open.add(stream)
+        try:
+            with OPEN_STREAMS.track_inprogress():
+                await stream.serve(receive, send)
+        finally:
+            self._open.discard(stream)
+            self._forget(stream)
+
+    async def leave(self, within_s: float) -> None:
+        """End every stream as `EventStream.leave` says, and open no more."""
+        self._leaving = True
+        await cancel_until_done(self._expiries)
+        await asyncio.gather(*(stream.leave(within_s) for stream in {*self._open, *self._reserved.values()}))
+
+    async def _expire(self, stream: EventStream) -> None:
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.init_timeout_s):
+                    await stream.opened.wait()
+        finally:
+            if stream not in self._open:
+                self._forget(stream)
+                await stream.close()
+
+    def _forget(self, stream: EventStream) -> None:
+        if stream.token is not None:
+            self._reserved.pop(stream.token, None)
+
+
+async def only(outcome: Outcome) -> AsyncGenerator[Outcome, None]:
+    """Yield one outcome, as the stream of an operation that never begins."""
+    yield outcome
+
+
+def _next_event(ident: str | None, outcome: Outcome) -> bytes:
+    """Return the event of one result. JSON has no bare newline, so it is one line of data."""
+    if ident is None:
+        return b"event: next\ndata: " + outcome.encode() + b"\n\n"
+    return b'event: next\ndata: {"id":' + orjson.dumps(ident) + b',"payload":' + outcome.encode() + b"}\n\n"
+
+
+def _complete_event(ident: str | None) -> bytes:
+    if ident is None:
+        return b"event: complete\ndata:\n\n"
+    return b'event: complete\ndata: {"id":' + orjson.dumps(ident) + b"}\n\n"
