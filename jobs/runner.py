@@ -132,9 +132,10 @@ class Runner:
         )
 
     async def _write(self, attempt: Attempt, build: Callable[[Cursor], Transition]) -> TaskStatus | None:
-        """Write the next state under a reserved id, then tell it after everything the attempt said before."""
+        """Write the next state under a reserved id, then tell it; what the attempt said before is told at once."""
         attempt.is_writing_state = True
-        said = attempt.take_news()
+        if said := attempt.take_news():
+            self._announcer.tell(*said)
         transition = build(attempt.reserve())
         event = await self._commit(attempt, transition)
         attempt.is_writing_state = False
@@ -143,7 +144,7 @@ class Runner:
         if event is None:
             attempt.interrupt(Interruption.FENCED)
             return None
-        self._announcer.tell(*said, event)
+        self._announcer.tell(event)
         return transition.status
 
     async def _commit(self, attempt: Attempt, transition: Transition) -> StreamEvent | None:
