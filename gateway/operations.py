@@ -1,9 +1,8 @@
-"""From a document's text to its outcome, for every transport: parse and validate once, then execute.
+"""From a document's text to its outcome, for every transport: guard, then execute.
 
-The only place that parses and validates. Knows graphql-core and Strawberry's schema, but no transport.
+Knows graphql-core and Strawberry's schema, but no transport.
 """
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,23 +21,18 @@ from graphql import (
     create_source_event_stream,
     execute_root_selection_set,
     map_source_to_response_event,
-    parse,
-    specified_rules,
-    validate,
 )
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gateway.context import OperationContext
 from gateway.errors import mask
+from gateway.guard.documents import Documents, Rejected
+from gateway.guard.pricing import OperationCost
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
 from gateway.transports.limits import EdgeLimits
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-MAX_VALIDATION_ERRORS = 20
-LARGEST_SHARE = 8
-"""A document that would take more than this part of the cache is not kept, so one can't evict all others."""
+COST_EXTENSION = "cost"
+"""A request whose extensions hold this with true is told what it costs, in the response's extensions."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +42,18 @@ class Outcome:
     data: dict[str, Any] | None
     errors: tuple[Mapping[str, Any], ...] = ()
     began: bool = True
+    extensions: Mapping[str, Any] | None = None
 
     def encode(self) -> bytes:
         """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
-        if not self.began:
-            return orjson.dumps({"errors": self.errors})
+        response: dict[str, Any] = {}
+        if self.began:
+            response["data"] = self.data
         if self.errors:
-            return orjson.dumps({"data": self.data, "errors": self.errors})
-        return orjson.dumps({"data": self.data})
+            response["errors"] = self.errors
+        if self.extensions:
+            response["extensions"] = self.extensions
+        return orjson.dumps(response)
 
 
 class Refused(Exception):
@@ -83,6 +81,7 @@ class Prepared:
     document: DocumentNode
     operation: OperationDefinitionNode
     name: str | None
+    cost: OperationCost
 
     @property
     def type(self) -> OperationType:
@@ -99,44 +98,39 @@ class Operations:
     def __init__(self, schema: strawberry.Schema, limits: EdgeLimits) -> None:
         self._schema = schema
         self._graphql_schema = schema._schema
-        self._max_tokens = limits.max_document_tokens
-        self._cache: OrderedDict[str, DocumentNode] = OrderedDict()
-        self._cache_bytes = 0
-        self._max_cache_bytes = limits.document_cache_bytes
+        self._documents = Documents(schema._schema, limits)
+        self._max_cost = limits.max_cost
+        self._hide_suggestions = not limits.suggestions
 
     def prepare(self, text: str, operation_name: str | None) -> Prepared:
         """Return the operation of `text` that `operation_name` names (None or "": the only one). Raises Refused."""
         try:
-            document = self._read_document(text)
-            found = _find_operation(document, operation_name or None)
+            document = self._documents.read(text)
+            found = _find_operation(document.node, operation_name or None)
+        except Rejected as rejected:
+            OPERATIONS.labels("unknown", "refused").inc()
+            raise Refused(rejected.errors) from None
         except Refused:
             OPERATIONS.labels("unknown", "refused").inc()
             raise
-        return Prepared(document, found, operation_name or None)
+        cost = document.costs[found.name.value if found.name else None]
+        return Prepared(document.node, found, operation_name or None, cost)
 
-    def _read_document(self, text: str) -> DocumentNode:
-        document = self._cache.get(text)
-        if document is not None:
-            self._cache.move_to_end(text)
-            return document
-        try:
-            document = parse(text, max_lexical_tokens=self._max_tokens, allow_empty_selection_sets=False)
-        except GraphQLError as error:
-            raise Refused.because("GRAPHQL_PARSE_FAILED", error) from error
-        errors = validate(self._graphql_schema, document, RULES, max_errors=MAX_VALIDATION_ERRORS)
-        if errors:
-            raise Refused.because("GRAPHQL_VALIDATION_FAILED", *errors)
-        self._keep(text, document)
-        return document
+    def cost(self, prepared: Prepared, variables: Mapping[str, Any] | None) -> int:
+        """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""
+        cost = prepared.cost.evaluate(variables)
+        if cost > self._max_cost:
+            OPERATIONS.labels(prepared.type.value, "refused").inc()
+            message = f"Expected an operation that costs at most {self._max_cost}; this one costs {cost}"
+            extensions = {"limit": "cost", "allowed": self._max_cost, "actual": cost}
+            raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
+        return cost
 
-    def _keep(self, text: str, document: DocumentNode) -> None:
-        if len(text) * LARGEST_SHARE > self._max_cache_bytes:
-            return
-        self._cache[text] = document
-        self._cache_bytes += len(text)
-        while self._cache_bytes > self._max_cache_bytes:
-            oldest, _ = self._cache.popitem(last=False)
-            self._cache_bytes -= len(oldest)
+    def _told(self, cost: int, asked: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return what a response's extensions say of the cost, if the request's asked for it."""
+        if not asked or asked.get(COST_EXTENSION) is not True:
+            return None
+        return {COST_EXTENSION: {"requested": cost, "allowed": self._max_cost}}
 
     def _build(
         self,
@@ -154,6 +148,7 @@ class Operations:
             operation_name=prepared.name,
             is_awaitable=cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable),
             operation_extensions=dict(extensions or {}),
+            hide_suggestions=self._hide_suggestions,
         )
         if isinstance(built, list):
             OPERATIONS.labels(prepared.type.value, "refused").inc()
@@ -167,13 +162,14 @@ class Operations:
         extensions: Mapping[str, Any] | None,
         context: OperationContext,
     ) -> Outcome:
-        """Execute a query or mutation. Raises Refused when the variables don't fit."""
+        """Execute a query or mutation. Raises Refused when it costs too much or the variables don't fit."""
+        told = self._told(self.cost(prepared, variables), extensions)
         executor = self._build(prepared, variables, extensions, context)
         outcome_label = "cancelled"
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
             try:
                 result = execute_root_selection_set(executor)
-                outcome = _outcome(await result if isawaitable(result) else result, context)
+                outcome = _outcome(await result if isawaitable(result) else result, context, told)
                 outcome_label = "errors" if outcome.errors else "ok"
             finally:
                 OPERATIONS.labels(prepared.type.value, outcome_label).inc()
@@ -188,8 +184,10 @@ class Operations:
     ) -> AsyncGenerator[Outcome, None]:
         """Execute a subscription: yield one outcome an event. Close it, and its source is closed.
 
-        Ends with an outcome that has not begun when the source fails. Raises Refused when the variables don't fit.
+        Ends with an outcome that has not begun when the source fails. Raises Refused when it costs too much or the
+        variables don't fit.
         """
+        told = self._told(self.cost(prepared, variables), extensions)
         executor = self._build(prepared, variables, extensions, context)
         outcome_label = "cancelled"
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
@@ -202,7 +200,7 @@ class Operations:
                     return
                 async with aclosing(map_source_to_response_event(executor, source)) as results:
                     async for result in results:
-                        yield _outcome(result, context)
+                        yield _outcome(result, context, told)
                 outcome_label = "ok"
             except Exception as exc:  # noqa: BLE001  # Whatever a source raises is masked and logged like a resolver's error.
                 outcome_label = "errors"
@@ -227,8 +225,8 @@ def _find_operation(document: DocumentNode, name: str | None) -> OperationDefini
     raise Refused.because("OPERATION_RESOLUTION_FAILURE", GraphQLError(message))
 
 
-def _outcome(result: ExecutionResult, context: OperationContext) -> Outcome:
-    return Outcome(result.data, _masked(result.errors, context) if result.errors else ())
+def _outcome(result: ExecutionResult, context: OperationContext, told: Mapping[str, Any] | None) -> Outcome:
+    return Outcome(result.data, _masked(result.errors, context) if result.errors else (), extensions=told)
 
 
 def _masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:

@@ -18,8 +18,19 @@ class EdgeLimits(BaseSettings):
     max_json_depth: int = Field(64, ge=1)
     max_json_nodes: int = Field(20_000, ge=1)
     max_document_tokens: int = Field(2_000, ge=1)
-    document_cache_bytes: int = Field(2_097_152, ge=0)
-    """Of GraphQL source text whose parsed form is kept; a tree takes some fifty times its text."""
+    max_document_chars: int = Field(131_072, ge=1)
+    """Of a document's text: comments and white space are no tokens, and 1 MB of them takes a second to read."""
+    max_depth: int = Field(12, ge=1)
+    max_aliases: int = Field(30, ge=0)
+    max_root_fields: int = Field(20, ge=1)
+    max_directives: int = Field(50, ge=0)
+    max_cost: int = Field(5_000, ge=1)
+    """Of an operation; `gateway.guard.prices` says how it is computed."""
+    document_cache_bytes: int = Field(33_554_432, ge=0)
+    """Of memory for documents by their text, trees and all; a small one takes some 10 KB."""
+    introspection: bool = True
+    suggestions: bool = True
+    """Whether an error about an unknown name says which name was probably meant."""
     operations_per_connection: int = Field(50, ge=1)
     connections: int = Field(12_000, ge=1)
     """Of any protocol at a time; the process's limit of open files may allow fewer."""

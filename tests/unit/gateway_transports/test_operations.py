@@ -56,32 +56,15 @@ SCHEMA = strawberry.Schema(Query, subscription=Subscription)
 
 @pytest.fixture
 def operations() -> Operations:
-    """Operations with a cache of a hundred characters."""
-    return Operations(SCHEMA, EdgeLimits(document_cache_bytes=100))
+    """Operations within the usual limits."""
+    return Operations(SCHEMA, EdgeLimits())
 
 
 def test_same_text_is_parsed_and_validated_once(operations: Operations) -> None:
     assert operations.prepare("{ who }", None).document is operations.prepare("{ who }", None).document
 
 
-def test_least_recently_used_document_is_dropped_first(operations: Operations) -> None:
-    texts = [f"{{ a{number}: who }}" for number in range(9)]
-    assert {len(text) for text in texts} == {11}
-    documents = [operations.prepare(text, None).document for text in texts]
-    assert operations.prepare(texts[0], None).document is documents[0]
-    operations.prepare("{ aa: who }", None)
-    assert operations.prepare(texts[0], None).document is documents[0]
-    assert operations.prepare(texts[1], None).document is not documents[1]
-
-
-def test_one_big_document_evicts_nothing(operations: Operations) -> None:
-    small = operations.prepare("{ who }", None).document
-    big = "{ who " + " " * 50 + "}"
-    assert operations.prepare(big, None).document is not operations.prepare(big, None).document
-    assert operations.prepare("{ who }", None).document is small
-
-
-def test_invalid_documents_are_not_kept(operations: Operations) -> None:
+def test_invalid_documents_are_refused_each_time(operations: Operations) -> None:
     for _ in range(2):
         with pytest.raises(Refused) as refused:
             operations.prepare("{ no }", None)
