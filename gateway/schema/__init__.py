@@ -7,6 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
+from gateway.schema.boards import BoardSubscription
 from gateway.schema.control import ControlMutation
 from gateway.schema.dead_letters import DeadLetterMutation, DeadLetterQuery
 from gateway.schema.health import HealthQuery
@@ -27,7 +28,7 @@ class Query(ItemQuery, TaskQuery, BatchQuery, DeadLetterQuery, KindQuery, Health
 
 
 @strawberry.type(description="What can be followed live.")
-class Subscription(TaskSubscription, BatchSubscription):
+class Subscription(TaskSubscription, BoardSubscription, BatchSubscription):
     """The root of subscriptions."""
 
 
