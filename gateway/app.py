@@ -25,6 +25,7 @@ from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.sse import Streams
 from gateway.transports.websocket import GraphQLWebSocket, Sockets
+from gateway.trusted import load_trusted
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
 
@@ -39,12 +40,13 @@ class GraphQLEndpoint:
 
 
 def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
-    """Return the application. Nothing is opened before its lifespan begins; that raises StartupError.
+    """Return the application. Nothing is opened before its lifespan begins; both raise StartupError.
 
     `app.state.sockets` and `app.state.streams` hold what is open, for a server that wants to close it before it stops,
     and `app.state.caps` counts what is held for whom.
     """
     limits = limits or EdgeLimits()
+    trusted = load_trusted(limits)
     pages = Pages(settings.ui_dist)
     sockets = Sockets()
     caps = Caps(limits)
@@ -53,7 +55,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opening(settings) as replica:
-            operations = Operations(replica.schema, limits)
+            operations = Operations(replica.schema, limits, trusted)
             app.state.replica = replica
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)

@@ -30,6 +30,8 @@ from gateway.guard.documents import Documents, Rejected
 from gateway.guard.pricing import OperationCost
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.request import GraphQLRequest
+from gateway.trusted import TrustedDocuments
 
 COST_EXTENSION = "cost"
 """A request whose extensions hold this with true is told what it costs, in the response's extensions."""
@@ -95,18 +97,19 @@ class Operations:
     Strawberry's schema extensions are not run: what they would do (limits, masking, tracing) has its own place here.
     """
 
-    def __init__(self, schema: strawberry.Schema, limits: EdgeLimits) -> None:
+    def __init__(self, schema: strawberry.Schema, limits: EdgeLimits, trusted: TrustedDocuments | None = None) -> None:
         self._schema = schema
         self._graphql_schema = schema._schema
         self._documents = Documents(schema._schema, limits)
+        self._trusted = trusted or TrustedDocuments()
         self._max_cost = limits.max_cost
         self._hide_suggestions = not limits.suggestions
 
-    def prepare(self, text: str, operation_name: str | None) -> Prepared:
-        """Return the operation of `text` that `operation_name` names (None or "": the only one). Raises Refused."""
+    def prepare(self, asked: GraphQLRequest) -> Prepared:
+        """Return the operation that a request asks for; without a name, the only one. Raises Refused."""
         try:
-            document = self._documents.read(text)
-            found = _find_operation(document.node, operation_name or None)
+            document = self._documents.read(self._trusted.text_of(asked))
+            found = _find_operation(document.node, asked.operation_name or None)
         except Rejected as rejected:
             OPERATIONS.labels("unknown", "refused").inc()
             raise Refused(rejected.errors) from None
@@ -114,7 +117,7 @@ class Operations:
             OPERATIONS.labels("unknown", "refused").inc()
             raise
         cost = document.costs[found.name.value if found.name else None]
-        return Prepared(document.node, found, operation_name or None, cost)
+        return Prepared(document.node, found, asked.operation_name or None, cost)
 
     def cost(self, prepared: Prepared, variables: Mapping[str, Any] | None) -> int:
         """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""

@@ -197,7 +197,7 @@ class GraphQLHTTP:
 
     def _prepare(self, request: Request, asked: GraphQLRequest) -> Prepared:
         """Return the valid operation. Raises Refusal for a mutation by GET, which a mere link could send; Refused."""
-        prepared = self._operations.prepare(asked.query, asked.operation_name)
+        prepared = self._operations.prepare(asked)
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
         return prepared

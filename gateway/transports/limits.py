@@ -1,7 +1,11 @@
 """What one client may ask of this replica; each limit is read from HEADWAY_<NAME>."""
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TrustedMode = Literal["off", "prefer", "only"]
 
 
 class EdgeLimits(BaseSettings):
@@ -31,6 +35,9 @@ class EdgeLimits(BaseSettings):
     introspection: bool = True
     suggestions: bool = True
     """Whether an error about an unknown name says which name was probably meant."""
+    trusted_mode: TrustedMode = "off"
+    trusted_documents: str = ""
+    """A manifest, or a folder of manifests and documents; `gateway.trusted` says what they look like."""
     operations_per_connection: int = Field(50, ge=1)
     connections: int = Field(12_000, ge=1)
     """Of any protocol at a time; the process's limit of open files may allow fewer."""

@@ -11,12 +11,17 @@ T = TypeVar("T")
 
 
 class GraphQLRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """The parameters of §5.1 of the GraphQL-over-HTTP specification; others are ignored."""
+    """The parameters of §5.1 of the GraphQL-over-HTTP specification, and `documentId` of its appendix A.
 
-    query: str
+    Others are ignored. `query` is None only if something else names a document: `documentId`, or the extension
+    `persistedQuery`.
+    """
+
+    query: str | None = None
     operation_name: str | None = None
     variables: dict[str, Any] | None = None
     extensions: dict[str, Any] | None = None
+    document_id: str | None = None
 
 
 class Unreadable(ValueError):
@@ -38,8 +43,6 @@ def decode_body(body: bytes, limits: EdgeLimits) -> GraphQLRequest:
 
 def decode_params(params: Mapping[str, str], limits: EdgeLimits) -> GraphQLRequest:
     """Return the request that the query string of a GET states. Raises Unreadable."""
-    if "query" not in params:
-        raise Unreadable("expected the parameter `query`")
     maps: dict[str, dict[str, Any] | None] = {}
     for name in ("variables", "extensions"):
         if text := params.get(name, ""):
@@ -47,7 +50,9 @@ def decode_params(params: Mapping[str, str], limits: EdgeLimits) -> GraphQLReque
                 maps[name] = decode_json(_map_decoder, text)
             except Unreadable as exc:
                 raise Unreadable(f"{name}: {exc}") from exc
-    request = GraphQLRequest(params["query"], params.get("operationName") or None, **maps)
+    request = GraphQLRequest(
+        params.get("query"), params.get("operationName") or None, document_id=params.get("documentId"), **maps
+    )
     check_shape("".join(params.values()), request, limits)
     return request
 
@@ -67,10 +72,12 @@ def decode_json(decoder: msgspec.json.Decoder[T], text: bytes | str) -> T:
 
 
 def check_shape(text: bytes | str, request: GraphQLRequest, limits: EdgeLimits) -> None:
-    """Raise Unreadable when the request's maps are nested too deeply or hold too many values.
+    """Raise Unreadable when the request names no document, or its maps are nested too deeply or hold too many values.
 
     Looks at the values only when the text has enough brackets or commas to break a limit, so most requests pay nothing.
     """
+    if request.query is None and request.document_id is None and "persistedQuery" not in (request.extensions or {}):
+        raise Unreadable("expected the parameter `query`")
     if isinstance(text, bytes):
         opened, commas = text.count(b"{") + text.count(b"["), text.count(b",")
     else:

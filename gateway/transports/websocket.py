@@ -180,7 +180,7 @@ class Socket:
 
     async def _operate(self, running: Running) -> None:
         request = running.request
-        prepared = self._operations.prepare(request.query, request.operation_name)
+        prepared = self._operations.prepare(request)
         context = self._replica.new_context(running.correlation_id)
         if prepared.type is not OperationType.SUBSCRIPTION:
             outcome = await self._operations.run(prepared, request.variables, request.extensions, context)

@@ -11,6 +11,7 @@ from graphql import OperationType
 from gateway.context import OperationContext, Services
 from gateway.operations import Operations, Prepared, Refused
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.request import GraphQLRequest
 
 Info = strawberry.Info[OperationContext, None]
 CONTEXT = OperationContext(cast(Services, None), "me", "c1")
@@ -61,38 +62,40 @@ def operations() -> Operations:
 
 
 def test_same_text_is_parsed_and_validated_once(operations: Operations) -> None:
-    assert operations.prepare("{ who }", None).document is operations.prepare("{ who }", None).document
+    assert (
+        operations.prepare(GraphQLRequest("{ who }")).document is operations.prepare(GraphQLRequest("{ who }")).document
+    )
 
 
 def test_invalid_documents_are_refused_each_time(operations: Operations) -> None:
     for _ in range(2):
         with pytest.raises(Refused) as refused:
-            operations.prepare("{ no }", None)
+            operations.prepare(GraphQLRequest("{ no }"))
         assert refused.value.errors[0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
         assert refused.value.outcome.encode().startswith(b'{"errors":[')
 
 
 def test_operation_is_found_by_its_name(operations: Operations) -> None:
     text = "query A { who } subscription B { who }"
-    assert operations.prepare(text, "A").type is OperationType.QUERY
-    assert operations.prepare(text, "B").type is OperationType.SUBSCRIPTION
+    assert operations.prepare(GraphQLRequest(text, "A")).type is OperationType.QUERY
+    assert operations.prepare(GraphQLRequest(text, "B")).type is OperationType.SUBSCRIPTION
     with pytest.raises(Refused, match="operationName: expected a name"):
-        operations.prepare(text, None)
+        operations.prepare(GraphQLRequest(text))
 
 
 async def test_query_sees_its_context(operations: Operations) -> None:
-    outcome = await operations.run(operations.prepare("{ who }", None), None, None, CONTEXT)
+    outcome = await operations.run(operations.prepare(GraphQLRequest("{ who }")), None, None, CONTEXT)
     assert outcome.encode() == b'{"data":{"who":"me"}}'
 
 
 async def test_subscription_sees_its_context(operations: Operations) -> None:
-    prepared = operations.prepare("subscription { who }", None)
+    prepared = operations.prepare(GraphQLRequest("subscription { who }"))
     async with aclosing(operations.stream(prepared, None, None, CONTEXT)) as outcomes:
         assert [outcome.data async for outcome in outcomes] == [{"who": "me"}, {"who": "c1"}]
 
 
 async def test_variables_that_do_not_fit_are_refused_before_anything_runs(operations: Operations) -> None:
-    prepared = operations.prepare("query($x: Int!) { spot(at: {x: $x}) }", None)
+    prepared = operations.prepare(GraphQLRequest("query($x: Int!) { spot(at: {x: $x}) }"))
     with pytest.raises(Refused) as refused:
         await operations.run(prepared, {"x": "seven"}, None, CONTEXT)
     assert refused.value.errors[0]["extensions"]["code"] == "BAD_USER_INPUT"
@@ -101,11 +104,11 @@ async def test_variables_that_do_not_fit_are_refused_before_anything_runs(operat
 @pytest.mark.parametrize("text", ["{ spot(at: {x: 1, label: null}) }", "{ choice(among: {a: 1, b: 2}) }"])
 def test_rules_that_strawberry_adds_hold_here_too(operations: Operations, text: str) -> None:
     with pytest.raises(Refused):
-        operations.prepare(text, None)
+        operations.prepare(GraphQLRequest(text))
 
 
 def test_documents_of_too_many_tokens_are_refused_before_they_are_built() -> None:
     few = Operations(SCHEMA, EdgeLimits(max_document_tokens=5))
-    assert isinstance(few.prepare("{ a: who }", None), Prepared)
+    assert isinstance(few.prepare(GraphQLRequest("{ a: who }")), Prepared)
     with pytest.raises(Refused, match="token"):
-        few.prepare("{ a: who b: who }", None)
+        few.prepare(GraphQLRequest("{ a: who b: who }"))
