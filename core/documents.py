@@ -1,6 +1,7 @@
 """The collections: what is stored of an item and of a task, and the indexes that their queries need."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -207,4 +208,28 @@ class DeadLetter(Document):
         ]
 
 
-DOCUMENTS = (Item, Task, Batch, DeadLetter)
+class Role(StrEnum):
+    """What a principal may do; each may what those before it may, too."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class ApiKey(Document):
+    """A key that stands for an owner and a role. The secret itself is not kept, only its SHA-256 digest."""
+
+    id: str  # type: ignore[assignment]  # The public part of the key, by which it is found.
+    digest: bytes
+    name: str
+    owner: str
+    role: Role
+    created_at: datetime = Field(default_factory=utc_now)
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    class Settings:
+        name = "api_keys"
+
+
+DOCUMENTS = (Item, Task, Batch, DeadLetter, ApiKey)

@@ -4,6 +4,9 @@ HeadwayError
 ├── BadUserInput        BAD_USER_INPUT      a value is not what the field takes
 ├── NotFound            NOT_FOUND           no such task, item, kind or batch
 ├── Conflict            CONFLICT            the thing exists already, or has changed meanwhile
+├── Unauthenticated     UNAUTHENTICATED     no key or token, or one that does not hold
+├── Forbidden           FORBIDDEN           the role does not allow it
+├── RateLimited         RATE_LIMITED        the budget of this minute is spent
 └── Unavailable         UNAVAILABLE         a service that this operation needs does not answer
 
 Everything else is a bug or an outage: it is masked at the edge and logged under its correlation id.
@@ -69,6 +72,48 @@ class Conflict(HeadwayError):
     @property
     def extensions(self) -> dict[str, object]:
         return {"code": self.code, "field": self.field}
+
+
+class Unauthenticated(HeadwayError):
+    """Who asks is not known. `challenge` is RFC 6750's error code, "" where nothing was presented.
+
+    The message says what was wrong in words that give nothing away; it never holds what was presented.
+    """
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str, *, challenge: str = "invalid_token") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class Forbidden(HeadwayError):
+    """`field` needs a greater role."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, field: str, role: str) -> None:
+        super().__init__(f"{field} needs the role {role}")
+        self.field = field
+        self.role = role
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "field": self.field, "role": self.role}
+
+
+class RateLimited(HeadwayError):
+    """The principal has spent what it may in this minute; there is more in `retry_after_s` seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"The budget of this minute is spent; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "retryAfter": self.retry_after_s}
 
 
 class Unavailable(HeadwayError):

@@ -77,9 +77,9 @@ async def _remove(batch: Batch) -> None:
         log.warning("Could not remove a batch that was not stored whole", batch_id=str(batch.id), reason=str(exc))
 
 
-async def find_batch(batch_id: UUID, owner: str) -> Batch:
-    """Return the owner's batch. Raises NotFound."""
-    batch = await Batch.find_one({"_id": batch_id, "owner": owner})
+async def find_batch(batch_id: UUID, visible: Mapping[str, Any]) -> Batch:
+    """Return the batch if it is `visible`, which is MongoDB's filter of what the asker may see. Raises NotFound."""
+    batch = await Batch.find_one({"_id": batch_id, **visible})
     if batch is None:
         raise NotFound("batch", batch_id)
     return batch

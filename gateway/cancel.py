@@ -64,15 +64,15 @@ class Canceller:
     streams: EventStreams
     namespace: str
 
-    async def cancel(self, task_id: UUID, reason: str | None, *, owner: str) -> Task:
-        """Cancel the owner's task, or record that it is to be, durably; return it as it then is.
+    async def cancel(self, task_id: UUID, reason: str | None, *, visible: Mapping[str, Any]) -> Task:
+        """Cancel a task that is `visible`, or record that it is to be, durably; return it as it then is.
 
         A task that has ended, or was asked before, is returned unchanged: the first reason stays. Raises BadUserInput
         for the reason, NotFound, Conflict if the race was lost every time, and PyMongoError.
         """
         validate_reason(reason)
         for _ in range(TRIES):
-            task = await Task.find_one({"_id": task_id, "owner": owner})
+            task = await Task.find_one({"_id": task_id, **visible})
             if task is None:
                 raise NotFound("task", task_id)
             if task.status.is_terminal:

@@ -10,6 +10,7 @@ from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
 from gateway.batch_watches import BatchWatches
+from gateway.identity.principals import Principal
 from gateway.relay import Relay
 from gateway.submit import Submitter
 from jobs.kinds import Kind
@@ -30,10 +31,23 @@ class Services:
     batches: BatchWatches = field(default_factory=BatchWatches)
 
 
+@dataclass
+class Position:
+    """Where a subscription is: the id of the event whose answer is being made, None before the first."""
+
+    cursor: str | None = None
+
+
 @dataclass(frozen=True)
 class OperationContext:
     """One operation: who asks, and the correlation id under which everything it causes is logged."""
 
     services: Services
-    owner: str
+    principal: Principal
     correlation_id: str
+    position: Position = field(default_factory=Position)
+
+    @property
+    def owner(self) -> str:
+        """Whose the tasks are that it submits."""
+        return self.principal.owner

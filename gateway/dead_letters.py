@@ -12,16 +12,15 @@ from gateway.retry import Retrier
 
 @dataclass(frozen=True)
 class DeadLetters:
-    """The dead letters that one owner may see: those of the owner's tasks, and messages, which have no owner."""
+    """The dead letters of all owners, and of messages, which have none."""
 
-    owner: str
     publisher: Publisher
     retrier: Retrier
     namespace: str
 
     async def find(self, letter_id: UUID) -> DeadLetter:
         """Return the letter. Raises NotFound."""
-        letter = await DeadLetter.find_one({"_id": letter_id, **visible_to(self.owner)})
+        letter = await DeadLetter.get(letter_id)
         if letter is None:
             raise NotFound("dead letter", letter_id)
         return letter
@@ -34,7 +33,7 @@ class DeadLetters:
         """
         letter = await self.find(letter_id)
         if letter.task_id is not None:
-            return await self.retrier.retry(letter.task_id, owner=self.owner, trace=trace)
+            return await self.retrier.retry(letter.task_id, visible={}, trace=trace)
         await self._send(letter)
         await letter.delete()
         return None
@@ -55,8 +54,3 @@ class DeadLetters:
     async def discard(self, letter_id: UUID) -> None:
         """Drop the letter; the task it is about stays as it is. Raises NotFound."""
         await (await self.find(letter_id)).delete()
-
-
-def visible_to(owner: str) -> dict[str, object]:
-    """Return MongoDB's filter of the letters that an owner may see."""
-    return {"owner": {"$in": [None, owner]}}

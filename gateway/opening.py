@@ -8,6 +8,8 @@ from core.publisher import DirectPublisher, Publisher, RabbitPublisher
 from core.settings import Settings
 from core.streams import EventStreams
 from gateway.context import Services
+from gateway.identity.opening import open_authenticator, open_budget
+from gateway.identity.settings import IdentitySettings
 from gateway.metrics import SUBSCRIBERS, WATCHED_TASKS
 from gateway.relay import Relay
 from gateway.replica import Replica
@@ -17,8 +19,12 @@ from jobs.kinds import load_kinds
 
 
 @asynccontextmanager
-async def open_replica(settings: Settings) -> AsyncIterator[Replica]:
-    """Connect to every service and build the schema. Raises StartupError naming the service that does not answer."""
+async def open_replica(settings: Settings, identity: IdentitySettings | None = None) -> AsyncIterator[Replica]:
+    """Connect to every service and build the schema. Raises StartupError naming the service that does not answer.
+
+    `identity` None is what the environment says.
+    """
+    identity = identity or IdentitySettings()
     async with AsyncExitStack() as stack:
         mongo = await open_mongo(settings)
         stack.push_async_callback(mongo.close)
@@ -39,4 +45,5 @@ async def open_replica(settings: Settings) -> AsyncIterator[Replica]:
         submitter = Submitter(settings, publisher, streams)
         stack.push_async_callback(submitter.aclose)
         services = Services(settings, kinds, mongo, redis, publisher, streams, relay, submitter)
-        yield Replica(services, build_schema(kinds))
+        authenticator = open_authenticator(identity, stack)
+        yield Replica(services, build_schema(kinds), authenticator, open_budget(identity, redis, settings.namespace))

@@ -1,12 +1,13 @@
 """What one gateway process serves with: the schema, and the services that its resolvers reach."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import strawberry
 
 from gateway.context import OperationContext, Services
-
-LOCAL_OWNER = "local"
+from gateway.identity.authentication import Authenticator
+from gateway.identity.budget import CostBudget
+from gateway.identity.principals import LOCAL, Principal
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,14 @@ class Replica:
 
     services: Services
     schema: strawberry.Schema
+    authenticator: Authenticator = field(default_factory=Authenticator)
+    budget: CostBudget | None = None
 
-    def new_context(self, correlation_id: str) -> OperationContext:
-        """Return the context of one operation. Every caller is the local owner while there is no authentication."""
-        return OperationContext(self.services, LOCAL_OWNER, correlation_id)
+    def new_context(self, correlation_id: str, principal: Principal = LOCAL) -> OperationContext:
+        """Return the context of one operation."""
+        return OperationContext(self.services, principal, correlation_id)
+
+    async def charge(self, principal: Principal, cost: int) -> None:
+        """Charge an operation to whoever asks for it, before it runs. Raises RateLimited."""
+        if self.budget is not None:
+            await self.budget.charge(principal.owner, cost)

@@ -29,14 +29,14 @@ class Retrier:
     submitter: Submitter
     kinds: Mapping[str, Kind]
 
-    async def retry(self, task_id: UUID, *, owner: str, trace: str | None = None) -> Task:
-        """Return a new task that repeats the owner's ended task: its kind, input, priority, timeout and attempts.
+    async def retry(self, task_id: UUID, *, visible: Mapping[str, Any], trace: str | None = None) -> Task:
+        """Return a new task that repeats an ended one that is `visible`: its kind, input, priority, timeout, attempts.
 
-        It has no idempotency key and no batch, starts at once, and keeps a deadline that has not passed. Raises
-        NotFound, Conflict if the task has not ended, its kind is not installed or no longer takes the input, and
+        It has the same owner, no idempotency key and no batch, starts at once and keeps a deadline still to come.
+        Raises NotFound, Conflict if the task has not ended, its kind is not installed or no longer takes the input, and
         PyMongoError.
         """
-        task = await Task.find_one({"_id": task_id, "owner": owner})
+        task = await Task.find_one({"_id": task_id, **visible})
         if task is None:
             raise NotFound("task", task_id)
         if not task.status.is_terminal:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.identity.rules import enforce
 from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
 from gateway.schema.boards import BoardSubscription
 from gateway.schema.control import ControlMutation
@@ -33,8 +34,9 @@ class Subscription(TaskSubscription, BoardSubscription, BatchSubscription):
 
 
 def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
-    """Return the schema with these kinds in it. Raises TypeError where a kind's models can't become GraphQL types.
+    """Return the schema with these kinds in it, each root field of which asks for its role.
 
+    Raises TypeError where a kind's models can't become GraphQL types, or a field has no rule.
     Its resolvers expect a gateway.context.OperationContext whose services know the same kinds.
     """
     added = build_kind_types(kinds)
@@ -49,10 +51,12 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
     mutation = strawberry.type(
         types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."
     )
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=Query,
         mutation=mutation,
         subscription=Subscription,
         types=[UntypedTask, *added.task_types, *EVENT_TYPES],
         config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS)),
     )
+    enforce(schema._schema, kinds)
+    return schema

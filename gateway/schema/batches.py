@@ -13,6 +13,7 @@ from core import documents
 from core.errors import BadUserInput
 from core.ids import new_id, parse_id
 from gateway.batches import MAX_BATCH, RATE_WINDOW_S, RollUp, find_batch, roll_up, submit_batch
+from gateway.guard.directives import SCAN_WEIGHT, Cost, ListSize, page_size
 from gateway.schema.enums import TaskStatus
 from gateway.schema.fields import ContextInfo, mutation, query, subscription
 from gateway.schema.options import OPTIONS_HELP, TaskOptions
@@ -84,7 +85,8 @@ class BatchType:
     total: int = strawberry.field(description="How many tasks it was made of.")
     ended: int = strawberry.field(description="How many of them have ended.")
     counts: list[StatusCountType] = strawberry.field(
-        description="How many tasks have which status; those that none has are left out."
+        description="How many tasks have which status; those that none has are left out.",
+        directives=[ListSize(assumed_size=len(TaskStatus))],
     )
     percent: float = strawberry.field(
         description="0 to 100: the mean of how far its tasks are; one that has ended counts as done, however it ended."
@@ -98,7 +100,12 @@ class BatchType:
     )
     created_at: datetime = strawberry.field(description="When it was submitted.")
     finished_at: datetime | None = strawberry.field(description="When the last task ended, null until then.")
-    tasks = strawberry.field(resolver=_tasks, graphql_type=TaskConnection, description="Its tasks, a page at a time.")
+    tasks = strawberry.field(
+        resolver=_tasks,
+        graphql_type=TaskConnection,
+        description="Its tasks, a page at a time.",
+        directives=[page_size(DEFAULT_FIRST)],
+    )
 
 
 @strawberry.type
@@ -132,9 +139,9 @@ class BatchMutation:
 class BatchQuery:
     """The root that reads batches."""
 
-    @query(BatchType, description="The batch with this id; NOT_FOUND if there is none.")
+    @query(BatchType, "The batch with this id; NOT_FOUND if there is none.", Cost(weight=SCAN_WEIGHT))
     async def batch(self, info: ContextInfo, id: BatchId) -> RollUp:
-        return await roll_up(await find_batch(parse_id(id), info.context.owner))
+        return await roll_up(await find_batch(parse_id(id), info.context.principal.visible))
 
 
 @strawberry.type
@@ -143,8 +150,9 @@ class BatchSubscription:
 
     @subscription(
         BatchType,
-        description="Follow a batch: first as it stands, then whenever it moves, and after the last task's end once "
-        "more; then it completes. The server looks twice a second.",
+        "Follow a batch: first as it stands, then whenever it moves, and after the last task's end once more; then it "
+        "completes. The server looks twice a second.",
+        Cost(weight=SCAN_WEIGHT),
     )
     async def batch_progress(
         self,
@@ -155,7 +163,7 @@ class BatchSubscription:
         ] = DEFAULT_MAX_HZ,
     ) -> AsyncGenerator[RollUp, None]:
         context = info.context
-        batch = await find_batch(parse_id(id), context.owner)
+        batch = await find_batch(parse_id(id), context.principal.visible)
         rate = DEFAULT_MAX_HZ if max_hz is None else max_hz
         async with aclosing(context.services.batches.follow(batch, max_hz=rate)) as seen:
             async for latest in seen:

@@ -10,6 +10,7 @@ from gateway.bulk import BULK_LIMIT, BulkOutcome
 from gateway.cancel import MAX_REASON_CHARS, Canceller
 from gateway.context import Services
 from gateway.retry import Retrier, default_statuses
+from gateway.guard.directives import BULK_WEIGHT
 from gateway.schema.fields import ContextInfo, mutation
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import TaskFilter, TaskType
@@ -19,7 +20,10 @@ Reason = Annotated[
     str | None,
     strawberry.argument(description=f"Why, for `cancelReason`: at most {MAX_REASON_CHARS} characters."),
 ]
-Filter = Annotated[TaskFilter, strawberry.argument(description="Which of your tasks; `{}` means all of them.")]
+Filter = Annotated[
+    TaskFilter,
+    strawberry.argument(description="Which of your tasks, or of everybody's if you are an admin; `{}` means all."),
+]
 DryRun = Annotated[bool | None, strawberry.argument(description="Change nothing, only count.")]
 
 
@@ -57,7 +61,7 @@ class ControlMutation:
     )
     async def cancel_task(self, info: ContextInfo, id: TaskId, reason: Reason = UNSET) -> TaskView:
         services = info.context.services
-        task = await canceller(services).cancel(parse_id(id), reason or None, owner=info.context.owner)
+        task = await canceller(services).cancel(parse_id(id), reason or None, visible=info.context.principal.visible)
         return TaskView(task, services.relay.delivery)
 
     @mutation(
@@ -68,18 +72,20 @@ class ControlMutation:
     )
     async def retry_task(self, info: ContextInfo, id: TaskId) -> TaskView:
         context = info.context
-        task = await retrier(context.services).retry(parse_id(id), owner=context.owner, trace=context.correlation_id)
+        visible, trace = context.principal.visible, context.correlation_id
+        task = await retrier(context.services).retry(parse_id(id), visible=visible, trace=trace)
         return TaskView(task, context.services.relay.delivery)
 
     @mutation(
         BulkResultType,
         description=f"Cancel the tasks that match, up to {BULK_LIMIT:,} a call, the oldest first, each as `cancelTask` "
         "does. Tasks that have ended, or were asked before, do not count.",
+        weight=BULK_WEIGHT,
     )
     async def cancel_tasks(
         self, info: ContextInfo, filter: Filter, reason: Reason = UNSET, dry_run: DryRun = False
     ) -> BulkOutcome:
-        conditions = [{"owner": info.context.owner}, *filter.conditions()]
+        conditions = [info.context.principal.visible, *filter.conditions()]
         return await canceller(info.context.services).cancel_all(conditions, reason or None, dry_run=bool(dry_run))
 
     @mutation(
@@ -88,10 +94,11 @@ class ControlMutation:
         "`retryTask` does. Without `statuses` in the filter, those that FAILED, EXPIRED or were CANCELLED. Tasks that "
         "were retried before, or whose kind is not installed, do not count; one whose kind no longer takes its input "
         "counts as matched only.",
+        weight=BULK_WEIGHT,
     )
     async def retry_tasks(self, info: ContextInfo, filter: Filter, dry_run: DryRun = False) -> BulkOutcome:
         context = info.context
-        conditions = [{"owner": context.owner}, *default_statuses(filter.conditions())]
+        conditions = [context.principal.visible, *default_statuses(filter.conditions())]
         return await retrier(context.services).retry_all(
             conditions, dry_run=bool(dry_run), trace=context.correlation_id
         )

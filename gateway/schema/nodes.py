@@ -21,7 +21,6 @@ class NodeQuery:
         self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
     ) -> documents.Item | TaskView | None:
         ident = parse_id(id)
-        item, task = await asyncio.gather(
-            documents.Item.get(ident), documents.Task.find_one({"_id": ident, "owner": info.context.owner})
-        )
+        visible = info.context.principal.visible
+        item, task = await asyncio.gather(documents.Item.get(ident), documents.Task.find_one({"_id": ident, **visible}))
         return item or (TaskView(task) if task else None)

@@ -41,8 +41,9 @@ class TaskSubscription:
         rate = DEFAULT_MAX_HZ if max_hz is None else max_hz
         async with aclosing(relay.follow(parse_id(id), max_hz=rate)) as snapshots:
             async for snapshot in snapshots:
-                if snapshot.task.owner != info.context.owner:
+                if not info.context.principal.may_see(snapshot.task.owner):
                     raise NotFound("task", id)
+                info.context.position.cursor = str(snapshot.task.cursor)
                 yield TaskView(snapshot.task, snapshot.delivery)
 
     @subscription(
@@ -62,7 +63,8 @@ class TaskSubscription:
     ) -> AsyncGenerator[TaskEventView, None]:
         context = info.context
         last = BEFORE_ALL if after is None or after is UNSET else Cursor.parse(after)
-        relay, may_see = context.services.relay, context.owner.__eq__
+        relay, may_see = context.services.relay, context.principal.may_see
         async with aclosing(relay.follow_events(parse_id(id), after=last, may_see=may_see)) as events:
             async for told in events:
+                context.position.cursor = str(told.cursor)
                 yield TaskEventView(told)

@@ -12,6 +12,7 @@ from strawberry import UNSET
 from core import documents
 from core.errors import BadUserInput, NotFound
 from core.ids import parse_id
+from gateway.guard.directives import LARGE_WEIGHT, SCAN_WEIGHT, Cost, ListSize, page_size
 from gateway.schema.enums import Delivery, Priority, TaskStatus
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.items import created_between
@@ -23,6 +24,8 @@ from gateway.schema.task_view import TaskView
 from gateway.shapes import shape_of
 
 MAX_KINDS = 100
+USUAL_TIMELINE = 5
+"""Entries of a task that runs once: submitted, queued, running, ended."""
 LARGE_FIELDS = frozenset({"input", "inputJson", "result", "resultJson"})
 
 
@@ -84,8 +87,12 @@ class TaskType(NodeType):
     error: TaskError | None = strawberry.field(
         description="Why it failed; while RETRYING, why the last attempt did. Null otherwise."
     )
-    input_json: JSON = strawberry.field(resolver=_input_json, description="Its input, defaults filled in.")
-    result_json: JSON | None = strawberry.field(resolver=_result_json, description="Its result, null until SUCCEEDED.")
+    input_json: JSON = strawberry.field(
+        resolver=_input_json, description="Its input, defaults filled in.", directives=[Cost(weight=LARGE_WEIGHT)]
+    )
+    result_json: JSON | None = strawberry.field(
+        resolver=_result_json, description="Its result, null until SUCCEEDED.", directives=[Cost(weight=LARGE_WEIGHT)]
+    )
     attempt: int = strawberry.field(description="How often it was started.")
     max_attempts: int = strawberry.field(description="How many attempts may fail before it does.")
     priority: Priority = strawberry.field(description="Which tasks go before it.")
@@ -100,7 +107,9 @@ class TaskType(NodeType):
     progress_at: datetime | None = strawberry.field(description="When its latest attempt last reported progress.")
     cancel_reason: str | None = strawberry.field(description="Why it was asked to stop.")
     retry_of: strawberry.ID | None = strawberry.field(description="The ended task that this one repeats.")
-    timeline: list[TimelineEntry] = strawberry.field(description="Its changes of status, oldest first.")
+    timeline: list[TimelineEntry] = strawberry.field(
+        description="Its changes of status, oldest first.", directives=[ListSize(assumed_size=USUAL_TIMELINE)]
+    )
     published_at: datetime | None = strawberry.field(
         description="When the broker confirmed that it holds the task; null until then, and where there is no broker."
     )
@@ -137,7 +146,9 @@ class TaskConnection:
     nodes: list[TaskType] = strawberry.field(description="The page's tasks.")
     page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
     total_count: int = strawberry.field(
-        resolver=count, description="How many tasks the filter matches on all pages; counted only when asked for."
+        resolver=count,
+        description="How many tasks the filter matches on all pages; counted only when asked for.",
+        directives=[Cost(weight=SCAN_WEIGHT)],
     )
 
 
@@ -183,9 +194,9 @@ def view_document(document: dict[str, Any]) -> TaskView:
     return TaskView(documents.Task.model_validate({"input": {}, **document}))
 
 
-async def find_task(ident: str, owner: str) -> documents.Task:
-    """Return the owner's task with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
-    task = await documents.Task.find_one({"_id": parse_id(ident), "owner": owner})
+async def find_task(ident: str, visible: Mapping[str, Any]) -> documents.Task:
+    """Return the `visible` task with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
+    task = await documents.Task.find_one({"_id": parse_id(ident), **visible})
     if task is None:
         raise NotFound("task", ident)
     return task
@@ -200,13 +211,12 @@ async def read_tasks(
     after: str | None,
     within: Mapping[str, Any] | None = None,
 ) -> Page[TaskView]:
-    """Read a page of the asker's tasks, those `within` a condition if there is one. Raises BadUserInput."""
-    conditions = [{"owner": info.context.owner}, *(filter.conditions() if filter else [])]
-    if within:
-        conditions.append(dict(within))
+    """Read a page of the tasks that the asker may see, `within` a condition if there is one. Raises BadUserInput."""
+    given = (info.context.principal.visible, *(filter.conditions() if filter else ()), dict(within or {}))
+    conditions = [condition for condition in given if condition]
     return await read_page(
         documents.Task.get_pymongo_collection(),
-        {"$and": conditions} if len(conditions) > 1 else conditions[0],
+        {"$and": conditions} if conditions else {},
         ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
         first=first,
         after=after,
@@ -223,9 +233,9 @@ class TaskQuery:
     async def task(
         self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
     ) -> TaskView:
-        return TaskView(await find_task(id, info.context.owner))
+        return TaskView(await find_task(id, info.context.principal.visible))
 
-    @query(TaskConnection, description="Your tasks, a page at a time.")
+    @query(TaskConnection, description="Your tasks, or everybody's if you are an admin, a page at a time.")
     async def tasks(
         self,
         info: ContextInfo,

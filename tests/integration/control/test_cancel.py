@@ -80,8 +80,8 @@ async def test_intent_stands_while_redis_is_away(gateway: Gateway, store: Store,
     assert await claim(task)
     dead = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=0.2)
     cut_off = Canceller(dead, EventStreams(dead, settings.namespace), settings.namespace)
-    await cut_off.cancel(task.id, "anyway", owner="local")
-    await cut_off.cancel(waiting.id, "anyway", owner="local")
+    await cut_off.cancel(task.id, "anyway", visible={"owner": "local"})
+    await cut_off.cancel(waiting.id, "anyway", visible={"owner": "local"})
     await dead.aclose()
     assert (await stored(task)).cancel_reason == "anyway"
     assert (await stored(waiting)).status is TaskStatus.CANCELLED
@@ -110,7 +110,7 @@ async def test_cancel_racing_a_claim_loses_neither_the_task_nor_the_cancel(gatew
     cancels = of(gateway)
     started = time.monotonic()
     for _ in range(5):
-        await cancels.cancel((await store()).id, None, owner="local")
+        await cancels.cancel((await store()).id, None, visible={"owner": "local"})
     usual_s = (time.monotonic() - started) / 5
 
     async def claim_after(task: Task, wait_s: float) -> None:
@@ -121,7 +121,7 @@ async def test_cancel_racing_a_claim_loses_neither_the_task_nor_the_cancel(gatew
     for number in range(RACES):
         task = await store(TaskStatus.QUEUED if number % 2 else TaskStatus.PENDING)
         moment_s = usual_s * 2 * number / RACES  # From before the cancel's read to after its write.
-        await asyncio.gather(cancels.cancel(task.id, "race", owner="local"), claim_after(task, moment_s))
+        await asyncio.gather(cancels.cancel(task.id, "race", visible={"owner": "local"}), claim_after(task, moment_s))
         ended = await stored(task)
         assert (ended.cancel_reason, ended.epoch, len(ended.timeline)) == ("race", 2, 2)
         if ended.status is TaskStatus.RUNNING:
@@ -146,7 +146,7 @@ async def test_claim_between_the_cancel_s_read_and_its_write_turns_it_into_an_in
         return result
 
     monkeypatch.setattr(cancel, "_change", claimed_first)
-    after = await of(gateway).cancel(task.id, "race", owner="local")
+    after = await of(gateway).cancel(task.id, "race", visible={"owner": "local"})
     assert lost == [None]
     assert (after.status, after.cancel_reason) == (TaskStatus.RUNNING, "race")
     assert after.cancel_requested_at is not None
@@ -171,7 +171,7 @@ async def test_cancel_racing_the_bridge_s_mark_ends_the_task(gateway: Gateway, s
         mark = queued(task.id, 1, by="bridge")
         await asyncio.gather(
             Task.get_pymongo_collection().update_one(mark.filter, mark.update),
-            of(gateway).cancel(task.id, None, owner="local"),
+            of(gateway).cancel(task.id, None, visible={"owner": "local"}),
         )
         assert (await stored(task)).status is TaskStatus.CANCELLED
 
@@ -183,7 +183,7 @@ async def test_cancel_racing_a_takeover_ends_or_marks_the_task(gateway: Gateway,
         back = requeued(task.id, 2, by="bridge", reason="its worker is dead", crashes=1)
         await asyncio.gather(
             Task.get_pymongo_collection().update_one(back.filter, back.update),
-            of(gateway).cancel(task.id, None, owner="local"),
+            of(gateway).cancel(task.id, None, visible={"owner": "local"}),
         )
         after = await stored(task)
         assert after.status is TaskStatus.CANCELLED or (
@@ -194,7 +194,9 @@ async def test_cancel_racing_a_takeover_ends_or_marks_the_task(gateway: Gateway,
 async def test_two_cancels_at_once_leave_one_end(gateway: Gateway, store: Store) -> None:
     for _ in range(20):
         task = await store()
-        results = await asyncio.gather(*(of(gateway).cancel(task.id, why, owner="local") for why in ("a", "b", "c")))
+        results = await asyncio.gather(
+            *(of(gateway).cancel(task.id, why, visible={"owner": "local"}) for why in ("a", "b", "c"))
+        )
         ended = await stored(task)
         assert [entry.status for entry in ended.timeline] == [TaskStatus.PENDING, TaskStatus.CANCELLED]
         assert {result.cancel_reason for result in results} == {ended.cancel_reason}
@@ -202,10 +204,10 @@ async def test_two_cancels_at_once_leave_one_end(gateway: Gateway, store: Store)
 
 async def test_first_reason_stays_when_an_asked_task_is_no_longer_held(gateway: Gateway, store: Store) -> None:
     task = await store(TaskStatus.RETRYING, cancel_requested_at=utc_now(), cancel_reason="first")
-    ended = await of(gateway).cancel(task.id, "second", owner="local")
+    ended = await of(gateway).cancel(task.id, "second", visible={"owner": "local"})
     assert (ended.status, ended.cancel_reason, ended.timeline[-1].reason) == (TaskStatus.CANCELLED, "first", "first")
 
 
 async def test_canceller_says_not_found_for_what_is_not_there(gateway: Gateway) -> None:
     with pytest.raises(NotFound):
-        await of(gateway).cancel(uuid4(), None, owner="local")
+        await of(gateway).cancel(uuid4(), None, visible={"owner": "local"})

@@ -6,8 +6,12 @@ from typing import Any
 
 import strawberry
 
+from core.documents import Role
 from gateway.context import OperationContext, Services
 from gateway.errors import mask
+from gateway.identity.principals import Principal
+
+OPERATOR = Principal("local", Role.OPERATOR)
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,20 @@ class Gateway:
 
     schema: strawberry.Schema
     services: Services
-    owner: str = "local"
+    principal: Principal = OPERATOR
 
     def of(self, owner: str) -> "Gateway":
-        """Return the same gateway asked by someone else."""
-        return replace(self, owner=owner)
+        """Return the same gateway asked by someone else, who may see its own tasks only."""
+        return self.by(Principal(owner))
+
+    def by(self, principal: Principal) -> "Gateway":
+        """Return the same gateway asked by this principal."""
+        return replace(self, principal=principal)
 
     @property
     def context(self) -> OperationContext:
         """A fresh operation's context."""
-        return OperationContext(self.services, self.owner, secrets.token_hex(4))
+        return OperationContext(self.services, self.principal, secrets.token_hex(4))
 
     async def ask(self, query: str, **variables: Any) -> Answer:
         """Execute an operation; errors come as clients see them."""

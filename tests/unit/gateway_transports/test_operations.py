@@ -9,12 +9,13 @@ import strawberry
 from graphql import OperationType
 
 from gateway.context import OperationContext, Services
+from gateway.identity.principals import Principal
 from gateway.operations import Operations, Prepared, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
 
 Info = strawberry.Info[OperationContext, None]
-CONTEXT = OperationContext(cast(Services, None), "me", "c1")
+CONTEXT = OperationContext(cast(Services, None), Principal("me"), "c1")
 
 
 @strawberry.input
