@@ -10,7 +10,7 @@ from strawberry.schema_directive import Location
 
 LARGE_WEIGHT = "5"
 """Of a value that may be megabytes."""
-SCAN_WEIGHT = "10"
+SCAN_WEIGHT = "25"
 """Of a field that makes MongoDB count or sum up documents, or asks the services."""
 CHANGE_WEIGHT = "10"
 """Of a mutation."""

@@ -9,8 +9,8 @@ from core.ids import parse_id
 from gateway.bulk import BULK_LIMIT, BulkOutcome
 from gateway.cancel import MAX_REASON_CHARS, Canceller
 from gateway.context import Services
-from gateway.retry import Retrier, default_statuses
 from gateway.guard.directives import BULK_WEIGHT
+from gateway.retry import Retrier, default_statuses
 from gateway.schema.fields import ContextInfo, mutation
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import TaskFilter, TaskType

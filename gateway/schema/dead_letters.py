@@ -110,8 +110,8 @@ class DeadLetterQuery:
 
     @query(
         DeadLetterConnection,
-        description="Messages that nobody could read, and tasks of an unknown kind, the latest first.",
-        *(page_size(DEFAULT_FIRST),),
+        "Messages that nobody could read, and tasks of an unknown kind, the latest first.",
+        page_size(DEFAULT_FIRST),
     )
     async def dead_letters(
         self,

@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from gateway import health
+from gateway.guard.directives import SCAN_WEIGHT, Cost, ListSize
 from gateway.schema.enums import HealthStatus, ServiceStatus
 from gateway.schema.fields import ContextInfo, query
 
@@ -24,13 +25,15 @@ class HealthType:
 
     status: HealthStatus = strawberry.field(description="The replica as a whole.")
     timestamp: datetime = strawberry.field(description="When the services were asked.")
-    services: list[ServiceHealthType] = strawberry.field(description="Each service's answer.")
+    services: list[ServiceHealthType] = strawberry.field(
+        description="Each service's answer.", directives=[ListSize(assumed_size=3)]
+    )
 
 
 @strawberry.type
 class HealthQuery:
     """The root that asks the services."""
 
-    @query(HealthType, description="Ask the services now; takes at most a second.")
+    @query(HealthType, "Ask the services now; takes at most a second.", Cost(weight=SCAN_WEIGHT))
     async def health(self, info: ContextInfo) -> health.Health:
         return await health.check(info.context.services)

@@ -11,6 +11,7 @@ from core.clock import utc_now
 from core.errors import BadUserInput, NotFound
 from core.ids import parse_id
 from core.items import validate_description, validate_metadata, validate_name
+from gateway.guard.directives import ListSize
 from gateway.schema.fields import mutation
 from gateway.schema.items import ItemType, find_item
 from gateway.schema.scalars import JSON
@@ -84,7 +85,8 @@ class ItemMutation:
 
     @mutation(
         list[ItemType],
-        description=f"Make up to {MAX_ITEMS:,} items at once. If one of them is not valid, none is made.",
+        f"Make up to {MAX_ITEMS:,} items at once. If one of them is not valid, none is made.",
+        ListSize(slicing_arguments=["inputs"]),
     )
     async def create_items(
         self,

@@ -13,6 +13,7 @@ from core import documents
 from core.errors import BadUserInput, NotFound
 from core.ids import parse_id
 from core.items import MAX_METADATA_DEPTH, MAX_NAME_CHARS, validate_metadata, validate_metadata_key
+from gateway.guard.directives import SCAN_WEIGHT, Cost, page_size
 from gateway.schema.fields import query
 from gateway.schema.node import NodeType
 from gateway.schema.paging import (
@@ -66,7 +67,9 @@ class ItemConnection:
     page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
 
     total_count: int = strawberry.field(
-        resolver=count, description="How many items the filter matches on all pages; counted only when asked for."
+        resolver=count,
+        description="How many items the filter matches on all pages; counted only when asked for.",
+        directives=[Cost(weight=SCAN_WEIGHT)],
     )
 
 
@@ -175,7 +178,7 @@ class ItemQuery:
     async def item(self, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]) -> documents.Item:
         return await find_item(id)
 
-    @query(ItemConnection, description="Items, a page at a time.")
+    @query(ItemConnection, "Items, a page at a time.", page_size(DEFAULT_FIRST))
     async def items(
         self,
         first: Annotated[int | None, strawberry.argument(description=FIRST_HELP)] = DEFAULT_FIRST,

@@ -9,6 +9,7 @@ import strawberry
 from strawberry import UNSET
 
 from core.errors import BadUserInput
+from gateway.guard.directives import CHANGE_WEIGHT, LARGE_WEIGHT, Cost, ListSize
 from gateway.schema.fields import ContextInfo, mutation, query
 from gateway.schema.generated import GeneratedTypes, describe_model, to_public
 from gateway.schema.node import task_type_name
@@ -18,6 +19,8 @@ from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import TaskType
 from gateway.shapes import camel_case, shape_of
 from jobs.kinds import Kind
+
+USUAL_KINDS = 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class TaskKind:
     input_type: str = strawberry.field(description="The name of the mutation's input type in this schema.")
     result_type: str = strawberry.field(description="The name of the result's type in this schema.")
     task_type: str = strawberry.field(description="The name of its tasks' type in this schema.")
-    input_schema: JSON = strawberry.field(description="The input as JSON Schema (2020-12), for forms.")
+    input_schema: JSON = strawberry.field(
+        description="The input as JSON Schema (2020-12), for forms.", directives=[Cost(weight=LARGE_WEIGHT)]
+    )
     timeout_s: float = strawberry.field(description="Seconds that an attempt may take by default.")
     max_attempts: int = strawberry.field(description="Attempts that may fail by default.")
     is_cpu_bound: bool = strawberry.field(description="Whether it runs in a process of its own.")
@@ -70,7 +75,7 @@ class TaskKind:
 class KindQuery:
     """The root that lists kinds."""
 
-    @query(list[TaskKind], description="The kinds of tasks that are installed, by name.")
+    @query(list[TaskKind], "The kinds of tasks that are installed, by name.", ListSize(assumed_size=USUAL_KINDS))
     def task_kinds(self, info: ContextInfo) -> list[KindView]:
         kinds = info.context.services.kinds
         return [KindView(kinds[name]) for name in sorted(kinds)]
@@ -139,12 +144,16 @@ def _task_type(kind: Kind, made: GeneratedTypes) -> type:
     result = made.result(kind.result_model)
     fields = {
         "input": strawberry.field(
-            resolver=_read_input, graphql_type=view, description=f"Its input. {describe_model(kind.input_model)}"
+            resolver=_read_input,
+            graphql_type=view,
+            description=f"Its input. {describe_model(kind.input_model)}",
+            directives=[Cost(weight=LARGE_WEIGHT)],
         ),
         "result": strawberry.field(
             resolver=_read_result,
             graphql_type=Optional[result],  # noqa: UP045  # It is only known at run time.
             description=f"Its result, null until SUCCEEDED. {describe_model(kind.result_model)}",
+            directives=[Cost(weight=LARGE_WEIGHT)],
         ),
     }
     name = task_type_name(kind.name)
@@ -174,4 +183,5 @@ def _mutation(kind: Kind, input_type: type, task_type: type) -> Any:
         name=kind.name,
         graphql_type=task_type,
         description=f"{described}\n\nSubmits a task; the answer is durable when it comes.",
+        directives=[Cost(weight=CHANGE_WEIGHT)],
     )

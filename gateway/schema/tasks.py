@@ -235,7 +235,9 @@ class TaskQuery:
     ) -> TaskView:
         return TaskView(await find_task(id, info.context.principal.visible))
 
-    @query(TaskConnection, description="Your tasks, or everybody's if you are an admin, a page at a time.")
+    @query(
+        TaskConnection, "Your tasks, or everybody's if you are an admin, a page at a time.", page_size(DEFAULT_FIRST)
+    )
     async def tasks(
         self,
         info: ContextInfo,
