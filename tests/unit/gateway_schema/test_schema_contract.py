@@ -70,8 +70,8 @@ type Subscription { taskProgress(id: ID!, maxHz: Float = 10): Task! }
 
 
 def signatures(sdl: str) -> dict[str, set[str]]:
-    """Return by type what it has, as SDL without descriptions, one entry a field or value."""
-    document = parse(re.sub(r'""".*?"""', "", sdl, flags=re.DOTALL))
+    """Return by type what it has, as SDL without descriptions and prices, one entry a field or value."""
+    document = parse(re.sub(r'""".*?"""|(?<=\S) @(cost|listSize)\([^)]*\)', "", sdl, flags=re.DOTALL))
     return {
         definition.name.value: {
             print_ast(part) for part in getattr(definition, "fields", getattr(definition, "values", ()))
