@@ -26,12 +26,12 @@ class Way(StrEnum):
     """Every event; after a break from the last cursor on."""
 
 
-WAYS = (Way.PROGRESS,)
 QUERIES = {
     Way.PROGRESS: """subscription ($id: ID!) { taskProgress(id: $id, maxHz: 60) {
   cursor status attempt delivery progress { current message } } }""",
     Way.EVENTS: """subscription ($id: ID!, $after: String) { taskEvents(id: $id, after: $after) {
-  __typename cursor at attempt delivery ... on StateChanged { status } ... on Progressed { current message } } }""",
+  __typename cursor attempt delivery ... on StateChanged { status }
+  ... on Progressed { at progress { current message } } } }""",
 }
 
 
@@ -67,7 +67,8 @@ class Story:
     breaks: list[tuple[float, str]] = field(default_factory=list)
     """When and why a connection that had told something ended before the task did."""
     resumed_after_s: list[float] = field(default_factory=list)
-    """From a break, or from the event if that came later, to the first `next` on another connection."""
+    """From a break to the first `next` on another connection, if that tells of the task or of its progress; from the
+    progress on if that was made later. A change of status may have taken place long before it could be stored."""
     cut_off: str | None = None
     """Why the connection ended between the end and `complete`, if it did."""
     completed: bool = False
@@ -127,13 +128,13 @@ class Follower:
 
     def _note(self, connection: int, told: dict[str, Any]) -> None:
         story, now = self.story, time.time()
-        if len(story.breaks) > len(story.resumed_after_s):
-            happened_at = datetime.fromisoformat(told["at"]).timestamp() if "at" in told else 0.0
-            story.resumed_after_s.append(max(0.0, now - max(happened_at, story.breaks[-1][0])))
+        if story.seen and story.seen[-1].connection != connection and "progress" in told:
+            made_at = datetime.fromisoformat(told["at"]).timestamp() if "at" in told else 0.0
+            story.resumed_after_s.append(max(0.0, now - max(made_at, story.breaks[-1][0])))
         status = TaskStatus(told["status"]) if "status" in told else None
         if status is TaskStatus.RUNNING:
             self.running.set()
-        progress = told.get("progress") or told
+        progress = told.get("progress", {})
         story.seen.append(
             Seen(
                 now,

@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from core.states import TERMINAL, TaskStatus
-from tests.faults.follower import WAYS, Follower, Story
-from tests.faults.world import WORKERS, World, until
+from tests.faults.board import Board
+from tests.faults.follower import Follower, Story, Way
+from tests.faults.world import GATEWAYS, WORKERS, World, until
 
 SUBMIT = """mutation ($kind: String!, $input: JSON!, $options: TaskOptions) {
   submitTask(kind: $kind, input: $input, options: $options) { id } }"""
@@ -63,6 +64,7 @@ class Load:
     sorts: dict[UUID, Sort] = field(default_factory=dict)
     following: list["asyncio.Task[Story]"] = field(default_factory=list)
     cancels: list["asyncio.Task[None]"] = field(default_factory=list)
+    boards: dict[Board, "asyncio.Task[None]"] = field(default_factory=dict)
     astray: "asyncio.Task[Story] | None" = None
 
     async def submit(self, tasks: int, followers: int) -> None:
@@ -73,14 +75,18 @@ class Load:
         requests = [sorts[start : min(start + BATCH, half)] for start in range(0, half, BATCH)]
         requests += [[sort] for sort in sorts[half:]]
         random.shuffle(requests)
-        every = max(1, len(sorts) // max(1, followers * 10 // 11))
+        for first in range(len(GATEWAYS)):
+            board = Board(self.world, first)
+            self.boards[board] = asyncio.create_task(board.run(), name=f"board {first}")
+        followed = set(random.sample(range(len(sorts)), k=min(len(sorts), followers * 10 // 11)))
+        twice = set(random.sample(sorted(followed), k=len(followed) // 10))
         waiting, numbers = iter(requests), count()
 
         async def submit_some() -> None:
             for request in waiting:
                 task_ids = await (self.submit_batch(request) if len(request) > 1 else self._submit_each(request))
                 for task_id, number in zip(task_ids, numbers, strict=False):
-                    self._accompany(task_id, number, every)
+                    self._accompany(task_id, times=(number in followed) + (number in twice))
 
         await asyncio.gather(*(submit_some() for _ in range(SUBMITTERS)))
 
@@ -102,27 +108,28 @@ class Load:
         self.sorts.update(zip(task_ids, sorts, strict=True))
         return task_ids
 
-    def _accompany(self, task_id: UUID, number: int, every: int) -> None:
-        """Follow a task if it is its turn, and cancel it if it is meant for that."""
+    def _accompany(self, task_id: UUID, times: int) -> None:
+        """Follow a task so many times, and cancel it if it is meant for that."""
         name = self.sorts[task_id].name
+        followers = [self.follow(task_id) for _ in range(max(times, name == "cancelled"))]
         if name == "withdrawn":
             self.cancels.append(asyncio.create_task(self._cancel(task_id), name=f"cancel {task_id}"))
-        if name == "cancelled":
-            follower = self.follow(task_id)
-            cancel = self._cancel_once_it_runs(task_id, follower)
+        elif name == "cancelled":
+            cancel = self._cancel_once_it_runs(task_id, followers[0])
             self.cancels.append(asyncio.create_task(cancel, name=f"cancel {task_id}"))
-        elif number % every == 0:
-            self.follow(task_id)
-            if number // every % 10 == 0:
-                self.follow(task_id)
 
     def follow(self, task_id: UUID, **how: float) -> Follower:
         """Follow a task, half of all from each replica, and half of these by its events."""
         number = len(self.following)
-        way = WAYS[number // 2 % len(WAYS)]
+        way = (Way.PROGRESS, Way.EVENTS)[number // 2 % 2]
         follower = Follower(str(task_id), self.world.sockets(), number, way, **how)
         self.following.append(asyncio.create_task(follower.run(), name=f"follow {task_id}"))
         return follower
+
+    @property
+    def followed(self) -> set[UUID]:
+        """The tasks that somebody follows."""
+        return {UUID(task.get_name().rpartition(" ")[2]) for task in self.following}
 
     def follow_nobody(self, task_id: UUID) -> None:
         """Follow a task that there is not."""
@@ -169,7 +176,13 @@ class Load:
 
     async def aclose(self) -> None:
         """End every client."""
-        await stop([*self.following, *self.cancels, *([self.astray] if self.astray else [])])
+        await stop([*self.following, *self.cancels, *self.boards.values(), *([self.astray] if self.astray else [])])
+
+    async def shown(self, within_s: float) -> list[str]:
+        """Wait until all boards show every end; return what was wrong with them."""
+        wrong = [await board.judge(self.sorts, within_s) for board in self.boards]
+        await stop(list(self.boards.values()))
+        return [what for one in wrong for what in one]
 
     async def cancelled(self, within_s: float) -> list[str]:
         """Wait for the cancels and return what was wrong with each that failed."""

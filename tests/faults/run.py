@@ -16,8 +16,8 @@ REST_WITHIN_S = 15.0
 """For subscribers and cancels, once every task has ended."""
 LOSE_WORKERS = frozenset({"each_and_any_killed"})
 """Where a task may meet the death of three workers, and then rightly fails."""
-LOSE_EVENTS = frozenset({"redis_emptied", "redis_away"})
-"""Where events of progress may be lost, and a subscriber that wants every one is told so."""
+LOSE_EVENTS = frozenset({"worker_killed_before_it_told", "redis_emptied", "redis_away"})
+"""Where Redis is frozen, emptied or away: progress may be lost, and a subscriber that wants every event is told so."""
 
 
 def quietly(_: str) -> None:
@@ -58,6 +58,7 @@ async def _run(load: Load, name: str, tasks: int, followers: int, say: Callable[
 
 async def _judge(verdict: Verdict, load: Load, name: str) -> None:
     verdict.broken += [f"a cancel failed: {what}" for what in await load.cancelled(REST_WITHIN_S)]
+    verdict.broken += await load.shown(REST_WITHIN_S)
     stories = await load.stories(REST_WITHIN_S)
     tasks = [Task.model_validate(stored) async for stored in load.world.tasks.find({})]
     judge_tasks(verdict, load, tasks, may_lose_workers=name in LOSE_WORKERS)

@@ -21,6 +21,8 @@ from tests.faults.world import BRIDGES, GATEWAYS, NAMESPACE, WORKERS, until
 Scenario = Callable[[Load], Awaitable[float | None]]
 FROZEN_S = 16.0
 """Longer than a lease (10 s) and the scan that finds it."""
+UNTOLD_WITHIN_S = 8.0
+"""Shorter than a lease, so that the kill is what takes the worker's tasks away."""
 OUTAGE_S = 20.0
 MONGO_OUTAGE_S = 10.0
 RANDOM_S = 60.0
@@ -59,15 +61,19 @@ async def worker_killed_before_it_told(load: Load) -> float | None:
     """kill -9 of a worker after ends are written to MongoDB and before they reach Redis, which is frozen meanwhile."""
     redis, pid = load.world.servers.redis, load.world.pid("worker-1")
     redis.signal(signal.SIGSTOP)
-    frozen_at = utc_now()
-    untold = {"timeline": {"$elemMatch": {"by": {"$regex": f"-{pid}-"}, "at": {"$gt": frozen_at}}}}
-    ended = {**untold, "status": {"$in": sorted(TERMINAL)}}
+    untold = {"status": {"$in": sorted(TERMINAL)}, "finished_at": {"$gt": utc_now()}}
 
     async def some_ended() -> bool:
-        return int(await load.world.tasks.count_documents(ended)) >= 3
+        """Whether it has ended some tasks of which nobody can have heard, one of them with a subscriber."""
+        ended = [
+            task["_id"]
+            async for task in load.world.tasks.find(untold, {"timeline": {"$slice": -1}})
+            if f"-{pid}-" in task["timeline"][-1]["by"]
+        ]
+        return len(ended) >= 3 and not load.followed.isdisjoint(ended)
 
     try:
-        await until(some_ended, 4)
+        await until(some_ended, UNTOLD_WITHIN_S)
         held = await _held_by(load, pid)
         load.world.kill("worker-1")
         killed_at = time.monotonic()

@@ -6,7 +6,8 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 
 from core.documents import TimelineEntry
-from core.states import Delivery
+from core.events import Cursor
+from core.states import HELD, Delivery
 from tests.faults.follower import Seen, Story, Way
 
 Timelines = Mapping[str, Sequence[TimelineEntry]]
@@ -69,22 +70,30 @@ def _wrong_in_order(seen: Sequence[Seen]) -> list[str]:
 
 
 def _missing_in(story: Story, timeline: Sequence[TimelineEntry], may_miss_progress: bool) -> list[str]:
-    """Check what is promised to who goes on from a cursor: nothing twice, and no change of status left out."""
-    events = [seen for seen in story.seen if not seen.is_gap]
+    """Check what is promised to who wants every event: nothing twice, and no change of status left out."""
     wrong = [
         f"saw {later.cursor} after {earlier.cursor} on its next connection"
-        for earlier, later in pairwise(events)
+        for earlier, later in pairwise(story.seen)
         if earlier.connection != later.connection and later.cursor <= earlier.cursor
     ]
-    if not may_miss_progress and len(events) < len(story.seen):
-        wrong.append("was told of a gap")
-    told = {(seen.cursor, seen.status) for seen in events}
-    wrong += [
+    if not may_miss_progress:
+        honest = _deaths(timeline)
+        wrong += [f"was told of a gap at {one.cursor}" for one in story.seen if one.is_gap and one.cursor not in honest]
+    told = {(seen.cursor, seen.status) for seen in story.seen}
+    return wrong + [
         f"did not see {entry.status} at {entry.cursor}"
         for entry in timeline
-        if events and entry.cursor >= events[0].cursor and (entry.cursor, entry.status) not in told
+        if (entry.cursor, entry.status) not in told
     ]
-    return wrong
+
+
+def _deaths(timeline: Sequence[TimelineEntry]) -> set[Cursor]:
+    """Return where a gap is honest after a worker's death: nobody else knows what it said last, before the takeover."""
+    return {
+        Cursor(later.epoch, 0)
+        for earlier, later in pairwise(timeline)
+        if earlier.status in HELD and later.n == 1 and later.by != earlier.by
+    }
 
 
 def _measure(hearing: Hearing, story: Story) -> None:
