@@ -71,7 +71,7 @@ type Subscription { taskProgress(id: ID!, maxHz: Float = 10): Task! }
 
 def signatures(sdl: str) -> dict[str, set[str]]:
     """Return by type what it has, as SDL without descriptions and prices, one entry a field or value."""
-    document = parse(re.sub(r'""".*?"""|(?<=\S) @(cost|listSize)\([^)]*\)', "", sdl, flags=re.DOTALL))
+    document = parse(re.sub(r'""".*?"""|(?<!directive) @(cost|listSize)\([^)]*\)', "", sdl, flags=re.DOTALL))
     return {
         definition.name.value: {
             print_ast(part) for part in getattr(definition, "fields", getattr(definition, "values", ()))
