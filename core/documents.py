@@ -154,6 +154,7 @@ class Task(Document):
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
             IndexModel([("claim", ASCENDING)], sparse=True),
             IndexModel([("retry_of", ASCENDING)]),
+            IndexModel([("input.content_id", ASCENDING)], sparse=True),
             IndexModel([("status", ASCENDING), ("published_at", ASCENDING)]),
             IndexModel([("status", ASCENDING), ("status_at", ASCENDING)]),
             *(
@@ -232,4 +233,30 @@ class ApiKey(Document):
         name = "api_keys"
 
 
-DOCUMENTS = (Item, Task, Batch, DeadLetter, ApiKey)
+class ContentState(BaseModel):
+    """Whose a content is, and what has become of it. After `expire_at` it goes unless a task's input names it."""
+
+    owner: str
+    is_complete: bool = False
+    is_used: bool = False
+    expire_at: datetime
+
+
+class Content(Document):
+    """A file that was uploaded for a task's input to name: the GridFS file document, under the names of its spec."""
+
+    id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    length: int = 0
+    chunkSize: int
+    uploadDate: datetime = Field(default_factory=utc_now)
+    metadata: ContentState
+
+    class Settings:
+        name = "contents.files"
+        indexes: ClassVar = [
+            IndexModel([("metadata.expire_at", ASCENDING)]),
+            IndexModel([("metadata.owner", ASCENDING), ("metadata.is_used", ASCENDING)]),
+        ]
+
+
+DOCUMENTS = (Item, Task, Batch, DeadLetter, Content, ApiKey)

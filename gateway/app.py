@@ -24,6 +24,7 @@ from gateway.transports.caps import Caps
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.sse import Streams
+from gateway.transports.uploads import Uploads
 from gateway.transports.websocket import GraphQLWebSocket, Sockets
 from gateway.trusted import load_trusted
 
@@ -59,6 +60,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.replica = replica
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
+            app.state.uploads = Uploads(replica, limits)
             yield
 
     async def explorer(_request: Request) -> Response:
@@ -69,6 +71,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            Route("/imports/content", upload, methods=["POST"]),
             Route("/", explorer),
             Route("/livez", live),
             Route("/readyz", ready),
@@ -85,6 +88,12 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     app.state.caps = caps
     app.state.streams = streams
     return app
+
+
+async def upload(request: Request) -> Response:
+    """Take a file to be imported."""
+    uploads: Uploads = request.app.state.uploads
+    return await uploads(request)
 
 
 async def live(_request: Request) -> Response:

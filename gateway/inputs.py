@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import BadUserInput
-from gateway.shapes import Shape, shape_of
+from gateway.shapes import Shape, camel_case, shape_of
 from jobs.kinds import Kind
 
 MAX_INPUT_BYTES = 8 * 1024 * 1024
@@ -37,6 +37,16 @@ def parse_input(kind: Kind, value: object, path: str = "input") -> dict[str, Any
     except ValidationError as exc:
         raise _bad_input(shape, exc.errors(include_url=False)[0], path) from exc
     return model.model_dump(mode="json")
+
+
+async def check_input(kind: Kind, values: Mapping[str, Any], owner: str, path: str = "input") -> None:
+    """Have the kind check a parsed input against what is stored. Raises BadUserInput naming the field below `path`."""
+    if kind.check is None:
+        return
+    try:
+        await kind.check(kind.input_model.model_validate(values), owner)
+    except BadUserInput as exc:
+        raise BadUserInput(f"{path}.{camel_case(exc.field)}", exc.expected) from exc
 
 
 def _bad_input(shape: Shape, error: ErrorDetails, path: str) -> BadUserInput:

@@ -20,7 +20,7 @@ from core.settings import Settings
 from core.states import Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from gateway.inputs import parse_input
+from gateway.inputs import check_input, parse_input
 from jobs.kinds import MAX_TIMEOUT_S, Kind
 
 MAX_ATTEMPTS = 100
@@ -102,7 +102,9 @@ class Submitter:
         the idempotency key stands for something else, and PyMongoError when MongoDB takes nothing. Once the task is
         stored, cancelling this no longer stops the hand-over.
         """
-        return await self.accept(new_task(kind, value, options, owner=owner, trace=trace))
+        task = new_task(kind, value, options, owner=owner, trace=trace)
+        await check_input(kind, task.input, owner)
+        return await self.accept(task)
 
     async def accept(self, task: Task) -> Task:
         """Store a new task and hand it over, as `submit` does."""

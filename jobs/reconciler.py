@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter
 
+from core import contents
 from core.clock import utc_now
 from core.documents import Task, TaskFailure
 from core.messages import TaskMessage
@@ -23,6 +24,7 @@ UNTOLD_AFTER_S = 5.0
 """How long a PENDING task may wait for its publish, or a QUEUED one for its place in arq, before it is looked after."""
 BACKLOG_PATIENCE_S = 60.0
 """A published task is published again only if its queue is empty or has given out messages this much younger."""
+SWEEP_EVERY = timedelta(minutes=1)
 BATCH = 500
 REPAIRS = Counter("headway_repairs_total", "What the reconciler set right or did when due.", ["repair"])
 
@@ -53,6 +55,7 @@ class Reconciler:
         self._queue = queue
         self._publisher = publisher
         self._backlog = backlog
+        self._swept_at: datetime | None = None
 
     async def scan(self, *, judges_leases: bool) -> None:
         """Look once at everything. Raises PyMongoError or RedisError; what is done is done."""
@@ -65,6 +68,7 @@ class Reconciler:
             await self._take_over(now)
         await self._retry(now)
         await self._put_back_lost(now)
+        await self._sweep_contents(now)
 
     async def _find(self, query: Mapping[str, Any], sort: str) -> list[Task]:
         return await Task.find(query).sort(f"+{sort}").limit(BATCH).to_list()
@@ -182,3 +186,8 @@ class Reconciler:
             REPAIRS.labels("put back").inc(len(missing))
             log.info("Put back", tasks=len(missing), first=missing[0])
             await self._queue.put(missing)
+
+    async def _sweep_contents(self, now: datetime) -> None:
+        if self._swept_at is None or now >= self._swept_at + SWEEP_EVERY:
+            self._swept_at = now
+            REPAIRS.labels("contents dropped").inc(await contents.sweep(now))

@@ -1,13 +1,15 @@
-"""Reading records out of the text of a CSV or NDJSON file, each with the line it starts on; a bad one stops no other.
+"""Reading records out of a CSV or NDJSON file, each with the line it starts on; a bad one stops no other.
+
+The file is given as its lines, with their ends as they are, and is never held whole.
 
 Knows how values are spelled, not what they mean: which of them make an item is the business of the kind that reads.
 """
 
 import csv
-import io
 import json
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,15 +44,43 @@ class Record:
         return self.outcome
 
 
-def read_csv_header(content: str) -> list[str]:
+def read_csv_header(lines: Iterable[str]) -> list[str]:
     """Return the names of the columns, with white space around them cut off. Raises UnreadableFile.
 
-    Blank lines above the header are skipped, and so is a byte order mark.
+    Blank lines above the header are skipped.
     """
-    return _read_header(csv.reader(_open(content), strict=True))
+    return _read_header(csv.reader(iter(lines), strict=True))
 
 
-def read_csv(content: str, key_column: str) -> Iterator[Record]:
+class _Lines:
+    """A file's lines, of which those of the record under way can be read again, all but the first."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        self.number += 1
+        return line
+
+    def begin_record(self) -> None:
+        """Forget what was taken."""
+        self._taken.clear()
+
+    def go_back(self) -> None:
+        """Give out again what the record took, from its second line on."""
+        self._again.extendleft(reversed(self._taken[1:]))
+        self.number -= len(self._taken) - 1
+
+
+def read_csv(lines: Iterable[str], key_column: str) -> Iterator[Record]:
     """Yield the records below the header (RFC 4180: commas, quotes doubled inside quotes). Raises UnreadableFile.
 
     An empty cell says nothing and is left out. Other cells are text, except in columns other than name and
@@ -59,23 +89,20 @@ def read_csv(content: str, key_column: str) -> Iterator[Record]:
     only whole numbers become numbers: `1.1` and `1.10` are different keys. After a row whose quotes don't match,
     reading goes on with the very next line, so that one stray quote doesn't swallow the rest of the file.
     """
-    text = _open(content)
+    text = _Lines(lines)
     reader = csv.reader(text, strict=True)
     header = _read_header(reader)
-    lines_before = 0
     while True:
-        line = lines_before + reader.line_num + 1
-        start = text.tell()
+        text.begin_record()
+        line = text.number + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as exc:
             yield Record(line, UnreadableRecord(f"expected CSV: {exc}"))
-            text.seek(start)
-            text.readline()
+            text.go_back()
             reader = csv.reader(text, strict=True)
-            lines_before = line
             continue
         if not cells:
             continue
@@ -86,10 +113,9 @@ def read_csv(content: str, key_column: str) -> Iterator[Record]:
         yield Record(line, {name: _value(name, cell, key_column) for name, cell in cells_by_name if cell})
 
 
-def read_ndjson(content: str) -> Iterator[Record]:
+def read_ndjson(lines: Iterable[str]) -> Iterator[Record]:
     """Yield one record for each line that isn't blank: a JSON object, its names distinct, its numbers finite."""
-    text = io.StringIO(content.removeprefix("\ufeff"), newline="\n")
-    for line, source in enumerate(text, 1):
+    for line, source in enumerate(lines, 1):
         if source.isspace():
             continue
         try:
@@ -102,11 +128,6 @@ def read_ndjson(content: str) -> Iterator[Record]:
             yield Record(line, values)
         else:
             yield Record(line, UnreadableRecord(f"expected a JSON object, got {shown(values)}"))
-
-
-def _open(content: str) -> io.StringIO:
-    """Open the text with its line ends as they are, which is how the csv module wants it."""
-    return io.StringIO(content.removeprefix("\ufeff"), newline="")
 
 
 def _read_header(reader: Iterator[list[str]]) -> list[str]:

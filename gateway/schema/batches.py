@@ -14,6 +14,7 @@ from core.errors import BadUserInput
 from core.ids import new_id, parse_id
 from gateway.batches import MAX_BATCH, RATE_WINDOW_S, RollUp, find_batch, roll_up, submit_batch
 from gateway.guard.directives import SCAN_WEIGHT, Cost, ListSize, page_size
+from gateway.inputs import check_input
 from gateway.schema.enums import TaskStatus
 from gateway.schema.fields import ContextInfo, mutation, query, subscription
 from gateway.schema.options import OPTIONS_HELP, TaskOptions
@@ -38,7 +39,7 @@ class SubmitTaskInput:
     input: JSON = strawberry.field(description="Its input: the same fields as its own mutation takes, as JSON.")
     options: TaskOptions | None = strawberry.field(default=UNSET, description=OPTIONS_HELP)
 
-    def document(self, info: ContextInfo, path: str, batch_id: Any) -> documents.Task:
+    async def document(self, info: ContextInfo, path: str, batch_id: Any) -> documents.Task:
         """Return the task, not yet stored. Raises BadUserInput naming what is wrong below `path`."""
         context = info.context
         kind = context.services.kinds.get(self.kind)
@@ -46,9 +47,11 @@ class SubmitTaskInput:
             known = ", ".join(sorted(context.services.kinds))
             raise BadUserInput(f"{path}kind", f"one of the installed kinds {known}", got=self.kind)
         options = (self.options or TaskOptions()).parsed()
-        return new_task(
+        task = new_task(
             kind, self.input, options, owner=context.owner, trace=context.correlation_id, path=path, batch_id=batch_id
         )
+        await check_input(kind, task.input, context.owner, f"{path}input")
+        return task
 
 
 @strawberry.type(name="StatusCount", description="How many tasks of a batch have one status.")
@@ -128,7 +131,7 @@ class BatchMutation:
         batch = documents.Batch(id=new_id(), owner=info.context.owner, total=len(inputs))
         tasks = []
         for index, given in enumerate(inputs):
-            tasks.append(given.document(info, f"inputs.{index}.", batch.id))
+            tasks.append(await given.document(info, f"inputs.{index}.", batch.id))
             if index % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
         await submit_batch(info.context.services.submitter, batch, tasks)

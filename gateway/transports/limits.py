@@ -17,6 +17,12 @@ class EdgeLimits(BaseSettings):
     """Of an HTTP request: 1 MB of import content and what JSON's escapes add to it."""
     body_timeout_s: float = Field(30.0, gt=0)
     """For the whole body to arrive."""
+    max_import_bytes: int = Field(16 * 1024 * 1024, ge=1)
+    """Of a file that is uploaded to be imported."""
+    upload_timeout_s: float = Field(120.0, gt=0)
+    """For a whole file to arrive."""
+    uploads: int = Field(8, ge=1)
+    """At a time on this replica."""
     max_message_bytes: int = Field(262_144, ge=1)
     """Of one WebSocket message."""
     max_json_depth: int = Field(64, ge=1)

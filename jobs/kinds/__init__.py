@@ -8,7 +8,7 @@ runs on the worker's event loop and, told to stop, is cancelled once a second fo
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, get_type_hints
 from uuid import UUID
@@ -76,6 +76,7 @@ class Kind:
     function: Callable[..., Any]
     timeout_s: float
     max_attempts: int
+    check: Callable[[Any, str], Awaitable[None]] | None = None
 
     @property
     def is_cpu_bound(self) -> bool:
@@ -86,10 +87,14 @@ class Kind:
 _registry: dict[str, Kind] = {}
 
 
-def kind(*, timeout_s: float, max_attempts: int = 3) -> Callable[[F], F]:
+def kind(
+    *, timeout_s: float, max_attempts: int = 3, check: Callable[[Any, str], Awaitable[None]] | None = None
+) -> Callable[[F], F]:
     """Declare the decorated function `(ctx, input: InputModel) -> ResultModel` as a task kind.
 
-    Its name in camelCase is the kind's name and the mutation's; its docstring is shown to clients. Raises TypeError
+    Its name in camelCase is the kind's name and the mutation's; its docstring is shown to clients. `check(input,
+    owner)`, if given, is awaited at submit for what the model alone can't tell, and raises BadUserInput naming a field
+    of the model. Raises TypeError
     when the annotations are missing or the name is taken, ValueError when an option is out of range.
     """
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
@@ -113,7 +118,7 @@ def kind(*, timeout_s: float, max_attempts: int = 3) -> Callable[[F], F]:
         assert input_model is not None
         assert result_model is not None
         _registry[name] = Kind(
-            name, inspect.getdoc(function) or "", input_model, result_model, function, timeout_s, max_attempts
+            name, inspect.getdoc(function) or "", input_model, result_model, function, timeout_s, max_attempts, check
         )
         return function
 

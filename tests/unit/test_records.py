@@ -1,10 +1,21 @@
 """Reading CSV and NDJSON text: lines, quotes, values and what is wrong with a record."""
 
+import io
 from typing import Any
 
 import pytest
 
 from jobs.records import Record, UnreadableFile, UnreadableRecord, read_csv, read_csv_header, read_ndjson
+
+
+def csv_lines(content: str) -> io.StringIO:
+    """Return the lines as importItems reads them."""
+    return io.StringIO(content.removeprefix("\ufeff"), newline="")
+
+
+def ndjson_lines(content: str) -> io.StringIO:
+    """Return the lines as importItems reads them."""
+    return io.StringIO(content.removeprefix("\ufeff"), newline="\n")
 
 
 def outcomes(records: list[Record]) -> list[tuple[int, Any]]:
@@ -16,7 +27,7 @@ def outcomes(records: list[Record]) -> list[tuple[int, Any]]:
 
 
 def csv_values(content: str, key: str = "name") -> list[tuple[int, Any]]:
-    return outcomes(list(read_csv(content, key)))
+    return outcomes(list(read_csv(csv_lines(content), key)))
 
 
 def test_csv_columns_keep_their_names_and_lines() -> None:
@@ -122,12 +133,12 @@ def test_csv_endless_cell_costs_one_row() -> None:
 )
 def test_csv_header_that_makes_no_sense_is_an_error_of_the_file(content: str, expected: str) -> None:
     with pytest.raises(UnreadableFile, match=expected):
-        read_csv_header(content)
+        read_csv_header(csv_lines(content))
 
 
 def test_ndjson_lines_end_at_line_feeds_only() -> None:
     content = '\ufeff{"name": "a\u2028b", "n": 1}\r\n\n  \n{"name": "c", "n": 1.5, "deep": {"x": [null]}}'
-    assert outcomes(list(read_ndjson(content))) == [
+    assert outcomes(list(read_ndjson(ndjson_lines(content)))) == [
         (1, {"name": "a\u2028b", "n": 1}),
         (4, {"name": "c", "n": 1.5, "deep": {"x": [None]}}),
     ]
@@ -148,7 +159,7 @@ def test_ndjson_lines_end_at_line_feeds_only() -> None:
     ],
 )
 def test_ndjson_bad_line_is_named_and_passed_over(line: str, reason: str) -> None:
-    first, bad, last = outcomes(list(read_ndjson(f'{{"name": "first"}}\n{line}\n{{"name": "last"}}\n')))
+    first, bad, last = outcomes(list(read_ndjson(ndjson_lines(f'{{"name": "first"}}\n{line}\n{{"name": "last"}}\n'))))
     assert (first[1], last[1]) == ({"name": "first"}, {"name": "last"})
     assert bad[0] == 2
     assert reason in bad[1]

@@ -25,7 +25,7 @@ type TimelineEntry { status: TaskStatus! at: DateTime! attempt: Int! by: String!
 type ProcessDataInputView { data: String! iterations: Int! }
 type ProcessDataResult { processedItems: [ProcessedItem!]! totalProcessed: Int! }
 type ProcessedItem { index: Int! digest: String! }
-type ImportItemsInputView { format: ImportFormat! content: String! keyField: String! }
+type ImportItemsInputView { format: ImportFormat! content: String contentId: ID keyField: String! }
 type ImportItemsResult { inserted: Int! updated: Int! rejected: [RejectedRow!]! rejectedTotal: Int! }
 type RejectedRow { line: Int! reason: String! }
 type ProcessDataTask { input: ProcessDataInputView! result: ProcessDataResult }
@@ -59,7 +59,7 @@ input UpdateItemInput { name: String description: String metadata: JSON }
 input TaskOptions { priority: Priority = NORMAL delayS: Float runAt: DateTime deadline: DateTime timeoutS: Float
   maxAttempts: Int idempotencyKey: String }
 input ProcessDataInput { data: String! iterations: Int! = 100 }
-input ImportItemsInput { format: ImportFormat! content: String! keyField: String! = "name" }
+input ImportItemsInput { format: ImportFormat! content: String contentId: ID keyField: String! = "name" }
 type Mutation { createItem(input: CreateItemInput!): Item! createItems(inputs: [CreateItemInput!]!): [Item!]!
   updateItem(id: ID!, input: UpdateItemInput!): Item! deleteItem(id: ID!): ID!
   processData(input: ProcessDataInput!, options: TaskOptions): ProcessDataTask!

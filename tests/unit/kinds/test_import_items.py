@@ -18,8 +18,8 @@ from jobs.upserts import item_id
         ({"format": "CSV", "content": ""}, "content", "got nothing"),
         ({"format": "NDJSON", "content": " \n\t\n"}, "content", "got nothing"),
         ({"format": "CSV", "content": "\ufeff"}, "content", "got nothing"),
-        ({"format": "NDJSON", "content": "x" * 20_000_000}, "content", "8,388,608 bytes"),
-        ({"format": "NDJSON", "content": "é" * 4_194_305}, "content", "8,388,608 bytes"),
+        ({"format": "NDJSON", "content": "x" * 20_000_000}, "content", "1,048,576 bytes"),
+        ({"format": "NDJSON", "content": "é" * 524_289}, "content", "1,048,576 bytes"),
         ({"format": "NDJSON", "content": "\ud800"}, "content", "Unicode"),
         ({"format": "XML", "content": "<a/>"}, "format", "'CSV' or 'NDJSON'"),
         ({"format": "CSV", "content": "a,b\n1,2\n"}, "content", "column 'name'"),
@@ -31,7 +31,9 @@ from jobs.upserts import item_id
         ({"format": "NDJSON", "content": "{}", "key_field": "a.b"}, "key_field", "no dot"),
         ({"format": "NDJSON", "content": "{}", "key_field": ""}, "key_field", "1 to 100 characters"),
         ({"format": "NDJSON", "content": "{}", "keyfield": "a"}, "keyfield", "not permitted"),
-        ({"format": "CSV"}, "content", "required"),
+        ({"format": "CSV"}, "content_id", "one of content and contentId"),
+        ({"format": "CSV", "content": "name\n", "content_id": str(uuid4())}, "content_id", "one of content"),
+        ({"format": "CSV", "content_id": "x"}, "content_id", "UUID"),
     ],
 )
 def test_bad_input_is_refused_at_submit_and_its_field_named(values: dict[str, Any], field: str, expected: str) -> None:

@@ -1,0 +1,129 @@
+"""Files that a task's input names by id instead of holding them: uploaded in pieces, kept in GridFS, read in pieces.
+
+A content stays while a task's input names it under `content_id`, and for an hour after its upload or its last submit.
+https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gridfs.asynchronous import AsyncGridFSBucket
+from gridfs.errors import NoFile
+from pymongo import ASCENDING
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError
+
+from core.clock import utc_now
+from core.documents import Content, ContentState, Task
+from core.errors import NotFound
+from core.telemetry import get_logger
+
+BUCKET = "contents"
+CHUNK_BYTES = 255 * 1024
+UNUSED_FOR = timedelta(hours=1)
+LOOK_AGAIN_AFTER = timedelta(days=1)
+"""How long a content outlives the last task that named it, at most."""
+BATCH = 100
+
+log = get_logger(__name__)
+
+
+async def store(owner: str, pieces: AsyncIterator[bytes]) -> Content:
+    """Keep what `pieces` yields, writing each chunk as it comes. If that fails or is cancelled, nothing is left."""
+    now = utc_now()
+    state = ContentState(owner=owner, expire_at=now + UNUSED_FOR)
+    content = Content(chunkSize=CHUNK_BYTES, uploadDate=now, metadata=state)
+    await _chunks().create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+    await content.insert()
+    try:
+        content.length = await _write(content.id, pieces)
+        await Content.get_pymongo_collection().update_one(
+            {"_id": content.id}, {"$set": {"length": content.length, "metadata.is_complete": True}}
+        )
+    except BaseException:
+        dropping = asyncio.create_task(_drop_what_came(content.id), name=f"drop content {content.id}")
+        await asyncio.shield(dropping)
+        raise
+    return content
+
+
+async def _write(content_id: UUID, pieces: AsyncIterator[bytes]) -> int:
+    pending, n, length = bytearray(), 0, 0
+    async for piece in pieces:
+        pending += piece
+        length += len(piece)
+        while len(pending) >= CHUNK_BYTES:
+            await _chunks().insert_one({"files_id": content_id, "n": n, "data": bytes(pending[:CHUNK_BYTES])})
+            del pending[:CHUNK_BYTES]
+            n += 1
+    if pending:
+        await _chunks().insert_one({"files_id": content_id, "n": n, "data": bytes(pending)})
+    return length
+
+
+async def _drop_what_came(content_id: UUID) -> None:
+    try:
+        await drop(content_id)
+    except PyMongoError as exc:
+        log.warning("Left a broken upload to the sweep", content_id=str(content_id), reason=str(exc))
+
+
+async def claim(content_id: UUID, owner: str) -> None:
+    """Keep the owner's content for another hour, so that a task may name it. Raises NotFound."""
+    found = await Content.get_pymongo_collection().update_one(
+        {"_id": content_id, "metadata.owner": owner, "metadata.is_complete": True},
+        {"$set": {"metadata.is_used": True, "metadata.expire_at": utc_now() + UNUSED_FOR}},
+    )
+    if not found.matched_count:
+        raise NotFound("content", content_id)
+
+
+async def count_unused(owner: str) -> int:
+    """Return how many contents of the owner no task has named yet."""
+    return await Content.find({"metadata.owner": owner, "metadata.is_used": False}).count()
+
+
+async def read(content_id: UUID) -> AsyncGenerator[bytes, None]:
+    """Yield the content piece by piece. Raises NotFound."""
+    try:
+        stored = await _bucket().open_download_stream(content_id)
+    except NoFile as exc:
+        raise NotFound("content", content_id) from exc
+    while piece := await stored.readchunk():
+        yield piece
+
+
+async def drop(content_id: UUID) -> None:
+    """Remove a content, whole or not; nothing where there is none."""
+    try:
+        await _bucket().delete(content_id)
+    except NoFile:
+        return
+
+
+async def sweep(now: datetime) -> int:
+    """Remove up to 100 contents whose time is over and that no task names; return how many. Raises PyMongoError."""
+    dropped = 0
+    for content in await Content.find({"metadata.expire_at": {"$lte": now}}).limit(BATCH).to_list():
+        mine = {"_id": content.id, "metadata.expire_at": content.metadata.expire_at}
+        if await Task.get_pymongo_collection().find_one({"input.content_id": str(content.id)}, {"_id": 1}):
+            await Content.get_pymongo_collection().update_one(
+                mine, {"$set": {"metadata.expire_at": now + LOOK_AGAIN_AFTER}}
+            )
+            continue
+        # From here on no submit can claim it; one that did meanwhile has moved its time on.
+        taken = await Content.get_pymongo_collection().update_one(mine, {"$set": {"metadata.is_complete": False}})
+        if taken.matched_count:
+            await drop(content.id)
+            dropped += 1
+    return dropped
+
+
+def _bucket() -> AsyncGridFSBucket:
+    return AsyncGridFSBucket(Content.get_pymongo_collection().database, BUCKET)
+
+
+def _chunks() -> AsyncCollection[dict[str, object]]:
+    return Content.get_pymongo_collection().database[f"{BUCKET}.chunks"]
