@@ -14,6 +14,7 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.world import World, running_world
 
 SCENARIO_WITHIN_S = 600.0
+BROKEN_PRINTED = 20
 
 
 class Session:
@@ -61,10 +62,13 @@ class Session:
     async def _report(self, row: Row) -> None:
         self.rows.append(row)
         sys.stdout.write(f"{table([row], heading=len(self.rows) == 1)}\n")
-        sys.stdout.writelines(f"  broken: {what}\n" for what in row.verdict.broken[:20])
+        sys.stdout.writelines(f"  broken: {what}\n" for what in row.verdict.broken[:BROKEN_PRINTED])
+        sys.stdout.writelines(f"  missed: {what}\n" for what in row.missed())
         sys.stdout.flush()
         if self._write:
-            text = page(self.rows, self._tasks, self._followers)
+            measured = {row.name for row in self.rows}
+            unmeasured = [name for name in SCENARIOS if name not in measured]
+            text = page(self.rows, self._tasks, self._followers, unmeasured)
             await asyncio.to_thread(self._write.write_text, text, encoding="utf-8")
 
 
