@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -16,6 +17,7 @@ from cli.bar import TaskBar
 from cli.client import ApiClient, ApiError, Unreachable
 from cli.tasks import ENDS, ExitStatus, follow, submit
 from cli.up import bring_up
+from stack.state import read_state
 from stack.topology import StackOptions
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -86,6 +88,19 @@ def worker(context: typer.Context) -> None:
 def schema(context: typer.Context) -> None:
     """Write schema.graphql from the code; --check only says whether it is stale."""
     _become("gateway.schema_export", context)
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def keys(context: typer.Context) -> None:
+    """Make, list and revoke API keys."""
+    _point_at_stack(DEFAULT_DATA)
+    _become("gateway.identity", context)
+
+
+def _point_at_stack(data: Path) -> None:
+    """Have the environment name the MongoDB of the stack that runs on this data, unless it names one already."""
+    with suppress(FileNotFoundError):
+        os.environ.setdefault("MONGO_URL", read_state(data).services["mongodb"])
 
 
 def _become(module: str, context: typer.Context) -> NoReturn:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from core.errors import StartupError
 from core.settings import Settings
 from core.telemetry import configure_logging
+from gateway.identity.settings import IdentitySettings
 from gateway.server import serve
 from gateway.transports.limits import EdgeLimits
 
@@ -17,11 +18,11 @@ from gateway.transports.limits import EdgeLimits
 def main() -> int:
     """Serve until told to stop; return the exit code."""
     try:
-        settings, limits = Settings(), EdgeLimits()
+        settings, limits, identity = Settings(), EdgeLimits(), IdentitySettings()
         configure_logging(settings, "gateway")
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, limits))
+            runner.run(serve(settings, limits, identity))
     except ValidationError as exc:
         sys.stderr.write(f"{_describe(exc)}\n")
         return 1
@@ -34,6 +35,8 @@ def main() -> int:
 def _describe(exc: ValidationError) -> str:
     """Return which variable is wrong and how, without its value, which may be a secret."""
     wrong = exc.errors(include_url=False, include_input=False)[0]
+    if not wrong["loc"]:
+        return wrong["msg"]
     name = str(wrong["loc"][0])
     return f"{name if name.isupper() else f'HEADWAY_{name.upper()}'}: {wrong['msg']}"
 

@@ -10,6 +10,7 @@ from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
 from gateway.batch_watches import BatchWatches
+from gateway.identity.budget import CostBudget
 from gateway.identity.principals import Principal
 from gateway.relay import Relay
 from gateway.submit import Submitter
@@ -45,9 +46,15 @@ class OperationContext:
     services: Services
     principal: Principal
     correlation_id: str
+    budget: CostBudget | None = None
     position: Position = field(default_factory=Position)
 
     @property
     def owner(self) -> str:
         """Whose the tasks are that it submits."""
         return self.principal.owner
+
+    async def charge(self, cost: int) -> None:
+        """Take what the operation costs from the minute of whoever asks. Raises RateLimited."""
+        if self.budget is not None:
+            await self.budget.charge(self.owner, cost)

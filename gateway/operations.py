@@ -24,6 +24,7 @@ from graphql import (
 )
 from strawberry.execution import optimized_is_awaitable
 
+from core.errors import RateLimited
 from gateway.context import OperationContext
 from gateway.errors import mask
 from gateway.guard.documents import Documents, Rejected
@@ -59,11 +60,12 @@ class Outcome:
 
 
 class Refused(Exception):
-    """The operation can't be executed; nothing has been."""
+    """The operation can't be executed; nothing has been. `retry_after_s` is None where asking again is of no use."""
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, errors: Sequence[Mapping[str, Any]], retry_after_s: int | None = None) -> None:
         super().__init__(errors[0]["message"])
         self.errors = tuple(errors)
+        self.retry_after_s = retry_after_s
 
     @classmethod
     def because(cls, code: str, *errors: GraphQLError) -> "Refused":
@@ -129,6 +131,16 @@ class Operations:
             raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
         return cost
 
+    async def _charge(self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext) -> int:
+        """Charge the operation to whoever asks and return what it costs. Raises Refused."""
+        cost = self.cost(prepared, variables)
+        try:
+            await context.charge(cost)
+        except RateLimited as exc:
+            OPERATIONS.labels(prepared.type.value, "refused").inc()
+            raise Refused([{"message": str(exc), "extensions": exc.extensions}], exc.retry_after_s) from exc
+        return cost
+
     def _told(self, cost: int, asked: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return what a response's extensions say of the cost, if the request's asked for it."""
         if not asked or asked.get(COST_EXTENSION) is not True:
@@ -166,7 +178,7 @@ class Operations:
         context: OperationContext,
     ) -> Outcome:
         """Execute a query or mutation. Raises Refused when it costs too much or the variables don't fit."""
-        told = self._told(self.cost(prepared, variables), extensions)
+        told = self._told(await self._charge(prepared, variables, context), extensions)
         executor = self._build(prepared, variables, extensions, context)
         outcome_label = "cancelled"
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
@@ -190,7 +202,7 @@ class Operations:
         Ends with an outcome that has not begun when the source fails. Raises Refused when it costs too much or the
         variables don't fit.
         """
-        told = self._told(self.cost(prepared, variables), extensions)
+        told = self._told(await self._charge(prepared, variables, context), extensions)
         executor = self._build(prepared, variables, extensions, context)
         outcome_label = "cancelled"
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():

@@ -21,9 +21,4 @@ class Replica:
 
     def new_context(self, correlation_id: str, principal: Principal = LOCAL) -> OperationContext:
         """Return the context of one operation."""
-        return OperationContext(self.services, principal, correlation_id)
-
-    async def charge(self, principal: Principal, cost: int) -> None:
-        """Charge an operation to whoever asks for it, before it runs. Raises RateLimited."""
-        if self.budget is not None:
-            await self.budget.charge(principal.owner, cost)
+        return OperationContext(self.services, principal, correlation_id, self.budget)

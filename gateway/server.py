@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,6 +15,8 @@ from core.errors import StartupError
 from core.settings import Settings
 from core.telemetry import get_logger
 from gateway.app import create_app
+from gateway.identity.settings import IdentitySettings, is_loopback
+from gateway.opening import open_replica
 from gateway.transports.connections import EdgeConfig
 from gateway.transports.http_connection import HTTPConnection
 from gateway.transports.limits import EdgeLimits
@@ -108,14 +111,16 @@ def make_room(connections: int) -> None:
         log.warning("The limit of open files allows fewer connections", connections=allowed - OTHER_FILES)
 
 
-async def serve(settings: Settings, limits: EdgeLimits) -> None:
+async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettings) -> None:
     """Open the services, serve until SIGINT or SIGTERM, close them. Raises StartupError."""
     make_room(limits.connections)
     with bind(settings.host, settings.port) as listener:
-        app = create_app(settings, limits)
+        app = create_app(settings, limits, partial(open_replica, identity=identity))
         async with app.router.lifespan_context(app):
             host, port = listener.getsockname()[:2]
             listener.listen(BACKLOG)
             log.info("The gateway listens", host=host, port=port)
+            if identity.is_off and not is_loopback(host):
+                log.warning("HEADWAY_AUTH is off: whoever reaches this address may do everything", host=host, port=port)
             await Server(app, limits).serve([listener])
     log.info("The gateway has stopped")

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core.errors import Unauthenticated
@@ -60,6 +62,33 @@ class Authenticator:
             await asyncio.sleep(min(left_s, pause_s))
             if self.keys and principal.key_id and not await self.keys.still_holds(principal.key_id):
                 return
+
+    @asynccontextmanager
+    async def while_valid(self, principal: Principal) -> AsyncIterator[None]:
+        """Run the block while the principal holds, then cancel it and raise Unauthenticated."""
+        if principal.is_lasting:
+            yield
+            return
+        try:
+            async with asyncio.timeout(None) as scope:
+                ending = asyncio.create_task(self._end(principal, scope), name="wait for a credential's end")
+                try:
+                    yield
+                finally:
+                    ending.cancel()
+        except TimeoutError as exc:
+            if not scope.expired():
+                raise
+            raise no_longer_valid() from exc
+
+    async def _end(self, principal: Principal, scope: asyncio.Timeout) -> None:
+        await self.until_invalid(principal)
+        scope.reschedule(asyncio.get_running_loop().time())
+
+
+def no_longer_valid() -> Unauthenticated:
+    """Return the error of what was let in and has to end now."""
+    return Unauthenticated("The API key or token no longer holds; come again with a new one")
 
 
 def _credential_of(authorization: object) -> str:

@@ -27,6 +27,11 @@ class Principal:
         """MongoDB's filter of what it may see of all that has an owner: its own, an admin everything."""
         return {} if self.role is Role.ADMIN else {"owner": self.owner}
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it holds for ever: it came with nothing that could expire or be revoked."""
+        return self.expires_at == math.inf and self.key_id is None
+
     def may_see(self, owner: str) -> bool:
         """Return whether it may see what belongs to `owner`."""
         return self.role is Role.ADMIN or owner == self.owner

@@ -5,13 +5,14 @@ Every refusal is a GraphQL error in the negotiated media type, without `data`, b
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
 from gateway.metrics import HTTP_RESPONSES
 from gateway.operations import Operations, Outcome, Prepared, Refused
@@ -28,7 +29,7 @@ from gateway.transports.negotiation import (
     choose_media_type,
     is_json,
 )
-from gateway.transports.refusal import Refusal
+from gateway.transports.refusal import Refusal, refuse_caller
 from gateway.transports.request import GraphQLRequest, Unreadable, decode_body, decode_params
 from gateway.transports.sse import TOKEN_HEADER, TOKEN_PARAM, EventStream, Streams, only
 
@@ -77,7 +78,7 @@ class GraphQLHTTP:
         answer_type = media_type if media_type in ANSWERS else JSON
         try:
             _check_answerable(request.method, media_type)
-            context = self._replica.new_context(request.scope["correlation_id"])
+            context = await self._identify(request)
             if request.method in ("PUT", "DELETE"):
                 return await self._tend(request, token, context)
             if token is not None:
@@ -90,8 +91,18 @@ class GraphQLHTTP:
         except Refused as refused:
             # A well-formed request is 200 in application/json, whatever its document is (§6.4.1). What was to be heard
             # on a stream is not: to its client, everything but a refusal is a promise of events.
+            if refused.retry_after_s is not None:
+                return _answer(refused.outcome, 429, answer_type, {"retry-after": str(refused.retry_after_s)})
             return _answer(refused.outcome, 200 if answer_type == JSON and token is None else 400, answer_type)
         return _answer(outcome, 200, answer_type)
+
+    async def _identify(self, request: Request) -> OperationContext:
+        """Return the context of whoever asks. Raises Refusal."""
+        try:
+            principal = await self._replica.authenticator.authenticate(request.headers.get("authorization"))
+        except (Unauthenticated, Unavailable) as exc:
+            raise refuse_caller(exc) from exc
+        return self._replica.new_context(request.scope["correlation_id"], principal)
 
     async def _tend(self, request: Request, token: str | None, context: OperationContext) -> Response:
         """Reserve a stream (PUT), or stop an operation of one (DELETE)."""
@@ -119,7 +130,7 @@ class GraphQLHTTP:
                 400, "BAD_REQUEST", f"extensions: expected an `operationId` of 1 to {MAX_ID_LENGTH} characters"
             )
         prepared = self._prepare(request, asked)
-        stream.start(ident, prepared.type, self._outcomes(prepared, asked, context), context.correlation_id)
+        self._start(stream, ident, prepared, asked, context)
         return Response(status_code=202, headers={"cache-control": "no-store"})
 
     async def _stream(self, request: Request, context: OperationContext) -> EventStream:
@@ -129,10 +140,21 @@ class GraphQLHTTP:
         try:
             prepared = self._prepare(request, asked)
         except Refused as refused:
-            stream.start(None, None, only(refused.outcome), context.correlation_id)
+            stream.start(None, None, only(refused.outcome), context, nullcontext())
         else:
-            stream.start(None, prepared.type, self._outcomes(prepared, asked, context), context.correlation_id)
+            self._start(stream, None, prepared, asked, context)
         return stream
+
+    def _start(
+        self,
+        stream: EventStream,
+        ident: str | None,
+        prepared: Prepared,
+        asked: GraphQLRequest,
+        context: OperationContext,
+    ) -> None:
+        valid = self._replica.authenticator.while_valid(context.principal)
+        stream.start(ident, prepared.type, self._outcomes(prepared, asked, context), context, valid)
 
     async def _outcomes(
         self, prepared: Prepared, asked: GraphQLRequest, context: OperationContext

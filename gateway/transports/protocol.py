@@ -3,11 +3,12 @@
 It is told what came and answers with what to do; the socket does it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from gateway.transports.frames import (
-    ACK,
     PONG,
     CloseCode,
     Complete,
@@ -37,6 +38,13 @@ class Send:
 
 
 @dataclass(frozen=True)
+class Init:
+    """Find out who this is, then acknowledge; what the client sends meanwhile waits."""
+
+    payload: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Start:
     """Run this operation; call `Protocol.end` when it is over."""
 
@@ -51,7 +59,7 @@ class Stop:
     id: str
 
 
-Action = Send | Start | Stop | None
+Action = Send | Init | Start | Stop | None
 
 
 class Violation(Exception):
@@ -81,7 +89,7 @@ class Protocol:
             if self.phase is not Phase.OPENED:
                 raise Violation(CloseCode.TOO_MANY_INITS, "Too many initialisation requests")
             self.phase = Phase.ACKNOWLEDGED
-            return Send(ACK)
+            return Init(message.payload)
         if isinstance(message, Ping):
             return Send(PONG)
         if isinstance(message, Subscribe):

@@ -1,7 +1,9 @@
 """What an HTTP request is refused with before any operation is looked at."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from core.errors import HeadwayError, Unauthenticated
 from gateway.operations import Outcome
 
 
@@ -18,3 +20,16 @@ class Refusal(Exception):
     def outcome(self) -> Outcome:
         """The refusal as a GraphQL response."""
         return Outcome(None, ({"message": str(self), "extensions": {"code": self.code}},), began=False)
+
+
+def refuse_caller(exc: HeadwayError) -> Refusal:
+    """Return how a caller is refused who is not known, or whom nobody can tell at the moment."""
+    if isinstance(exc, Unauthenticated):
+        challenge = f'Bearer error="{exc.challenge}"' if exc.challenge else "Bearer"
+        return Refusal(401, exc.code, str(exc), {"www-authenticate": challenge})
+    return Refusal(503, exc.code, str(exc))
+
+
+def ended_error(exc: Unauthenticated, cursor: str | None) -> dict[str, Any]:
+    """Return the error of a subscription that ends with its caller's credential: `cursor` is the last one sent."""
+    return {"message": str(exc), "extensions": {"code": exc.code, "cursor": cursor}}

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -18,12 +18,14 @@ from graphql import OperationType
 from starlette.types import Receive, Send
 
 from core.cancellation import cancel_until_done
+from core.errors import Unauthenticated
 from core.telemetry import get_logger
+from gateway.context import OperationContext, Position
 from gateway.metrics import OPEN_STREAMS
 from gateway.operations import Outcome, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import EVENT_STREAM
-from gateway.transports.refusal import Refusal
+from gateway.transports.refusal import Refusal, ended_error
 
 log = get_logger(__name__)
 
@@ -48,6 +50,9 @@ class Running:
 
     id: str | None
     type: OperationType | None
+    position: Position
+    cursor: str | None = None
+    """The last one that was sent."""
     task: asyncio.Task[None] | None = None
 
 
@@ -71,16 +76,22 @@ class EventStream:
         ident: str | None,
         kind: OperationType | None,
         outcomes: AsyncGenerator[Outcome, None],
-        correlation_id: str,
+        context: OperationContext,
+        valid: AbstractAsyncContextManager[None],
     ) -> None:
-        """Run an operation. With an id it is one of many; without one, the stream ends with it. Raises Refusal."""
+        """Run an operation while its caller's credential is `valid`, which raises Unauthenticated then.
+
+        With an id it is one of many; without one, the stream ends with it. Raises Refusal.
+        """
         if ident in self.running:
             raise Refusal(409, "CONFLICT", "operationId: expected one that no running operation has")
         if len(self.running) >= self._limits.operations_per_connection:
             limit = self._limits.operations_per_connection
             raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} operations at a time on one stream")
-        running = self.running[ident] = Running(ident, kind)
-        running.task = asyncio.create_task(self._run(running, outcomes), name=f"operation {correlation_id}")
+        running = self.running[ident] = Running(ident, kind, context.position)
+        running.task = asyncio.create_task(
+            self._run(running, outcomes, valid), name=f"operation {context.correlation_id}"
+        )
 
     async def stop(self, ident: str) -> None:
         """Cancel an operation and wait until it has gone; nothing more is sent for it, and an unknown id is none."""
@@ -135,10 +146,15 @@ class EventStream:
             pass
         self._over.set()
 
-    async def _run(self, running: Running, outcomes: AsyncGenerator[Outcome, None]) -> None:
+    async def _run(
+        self, running: Running, outcomes: AsyncGenerator[Outcome, None], valid: AbstractAsyncContextManager[None]
+    ) -> None:
         """Own one operation to its last event."""
         try:
-            await self._tell(running, outcomes)
+            async with valid:
+                await self._tell(running, outcomes)
+        except Unauthenticated as exc:
+            await self._write(_next_event(running.id, Outcome(None, (ended_error(exc, running.cursor),), began=False)))
         except Refused as refused:
             await self._write(_next_event(running.id, refused.outcome))
         except Exception:  # The supervisor of an operation: a bug in one must not end the others on this stream.
@@ -156,6 +172,7 @@ class EventStream:
                 if self.running.get(running.id) is not running:
                     return  # It was stopped, but a driver swallowed the cancellation.
                 await self._write(_next_event(running.id, outcome))
+                running.cursor = running.position.cursor
 
     async def _write(self, event: bytes) -> None:
         """Send an event once the stream is open and those before it have gone out."""

@@ -4,8 +4,10 @@ Sends are awaited: while a client does not read, its operations are not advanced
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,7 +16,10 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from core.cancellation import cancel_until_done
+from core.errors import Unauthenticated, Unavailable
 from core.telemetry import get_logger
+from gateway.identity.authentication import no_longer_valid
+from gateway.identity.principals import LOCAL
 from gateway.metrics import OPEN_SOCKETS, REFUSED, SOCKET_CLOSES
 from gateway.operations import Operations, Outcome, Refused
 from gateway.replica import Replica
@@ -22,6 +27,7 @@ from gateway.responses import json_error
 from gateway.transports import protocol
 from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.frames import (
+    ACK,
     SUBPROTOCOL,
     CloseCode,
     complete_frame,
@@ -30,6 +36,7 @@ from gateway.transports.frames import (
 )
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.protocol import Phase, Protocol, Violation
+from gateway.transports.refusal import ended_error
 from gateway.transports.request import GraphQLRequest
 
 log = get_logger(__name__)
@@ -55,6 +62,8 @@ class Running:
     request: GraphQLRequest
     correlation_id: str
     task: asyncio.Task[None] | None = None
+    cursor: str | None = None
+    """The last one that was sent."""
     is_subscription: bool = False
 
 
@@ -72,6 +81,8 @@ class Socket:
         self._opened_at = self._idle_since = asyncio.get_running_loop().time()
         self._leaving = False
         self._closed = False
+        self._principal = LOCAL
+        self._expiry: asyncio.Task[None] | None = None
         self.running: dict[str, Running] = {}
 
     async def serve(self) -> None:
@@ -88,7 +99,8 @@ class Socket:
                     await self._talk(tasks)
                 finally:
                     self._closed = True
-                    left = [running.task for running in self.running.values() if running.task is not None]
+                    owned = (self._expiry, *(running.task for running in self.running.values()))
+                    left = [task for task in owned if task is not None]
                     for running in list(self.running.values()):
                         self._stop(running)
                 await cancel_until_done(left)
@@ -143,6 +155,11 @@ class Socket:
         match action:
             case protocol.Send(frame):
                 await self._send(frame)
+            case protocol.Init(payload):
+                await self._identify(payload or {})
+                if not self._principal.is_lasting:
+                    self._expiry = tasks.create_task(self._expire(), name=f"expiry {self._correlation_id}")
+                await self._send(ACK)
             case protocol.Stop(ident):
                 self._stop(self.running[ident])
             case protocol.Start(ident, request) if not self._leaving:
@@ -150,6 +167,29 @@ class Socket:
                 running = Running(ident, request, f"{self._correlation_id}.{self._started}")
                 self.running[ident] = running
                 running.task = tasks.create_task(self._run(running), name=f"operation {running.correlation_id}")
+
+    async def _identify(self, payload: Mapping[str, Any]) -> None:
+        """Find out who this is, by the payload or else by the handshake's header. Raises Violation."""
+        header = self._websocket.headers.get("authorization")
+        presented = payload.get("Authorization", payload.get("authorization", header))
+        try:
+            self._principal = await self._replica.authenticator.authenticate(presented)
+        except Unauthenticated as exc:
+            raise Violation(CloseCode.FORBIDDEN, f"Forbidden: {exc}") from exc
+        except Unavailable as exc:
+            raise Violation(CloseCode.TRY_AGAIN_LATER, str(exc)) from exc
+
+    async def _expire(self) -> None:
+        """Wait for the end of the credential, then end everything; clients may come again with a new one after 4403."""
+        await self._replica.authenticator.until_invalid(self._principal)
+        ended = no_longer_valid()
+        with suppress(WebSocketDisconnect, WebSocketDisconnected, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for running in list(self.running.values()):
+                    if running.is_subscription:
+                        self._stop(running)
+                        await self._send(error_frame(running.id, [ended_error(ended, running.cursor)]))
+        await self._depart(self._limits.shutdown_s, CloseCode.FORBIDDEN, f"Forbidden: {ended}")
 
     def _stop(self, running: Running) -> None:
         """Cancel an operation; nothing is sent for it from here on."""
@@ -181,7 +221,7 @@ class Socket:
     async def _operate(self, running: Running) -> None:
         request = running.request
         prepared = self._operations.prepare(request)
-        context = self._replica.new_context(running.correlation_id)
+        context = self._replica.new_context(running.correlation_id, self._principal)
         if prepared.type is not OperationType.SUBSCRIPTION:
             outcome = await self._operations.run(prepared, request.variables, request.extensions, context)
             await self._deliver(running, outcome)
@@ -195,6 +235,7 @@ class Socket:
                     await self._end(running, error_frame(running.id, outcome.errors))
                     return
                 await self._deliver(running, outcome)
+                running.cursor = context.position.cursor
                 if self.running.get(running.id) is not running:
                     return  # It was stopped, but a driver swallowed the cancellation.
         await self._end(running, complete_frame(running.id))
@@ -228,14 +269,18 @@ class Socket:
 
         A subscription gets no `complete`, which would say that there is nothing more to come.
         """
-        self._leaving = True
         for running in list(self.running.values()):
             if running.is_subscription:
                 self._stop(running)
+        await self._depart(within_s, CloseCode.GOING_AWAY, "Going away")
+
+    async def _depart(self, within_s: float, code: CloseCode, reason: str) -> None:
+        """Start nothing more, let what runs end, and close."""
+        self._leaving = True
         tasks = [running.task for running in self.running.values() if running.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
-        await self._close(CloseCode.GOING_AWAY, "Going away")
+        await self._close(code, reason)
 
 
 class Sockets:

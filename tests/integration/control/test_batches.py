@@ -284,7 +284,7 @@ async def test_bug_in_the_roll_up_ends_the_followers(
 
 async def test_rate_of_telling_is_bounded(gateway: Gateway, settings: Settings) -> None:
     batch = await Batch(total=1).insert()
-    assert (await find_batch(batch.id, "local")).total == 1
+    assert (await find_batch(batch.id, {})).total == 1
     for rate in (0.0, -1.0, 61.0, float("nan")):
         with pytest.raises(BadUserInput, match="maxHz"):
             gateway.services.batches.follow(batch, max_hz=rate)

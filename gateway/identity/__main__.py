@@ -1,0 +1,125 @@
+"""`headway keys`: making, listing and revoking API keys, straight in MongoDB."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
+from rich.console import Console
+from rich.table import Table
+
+from core.clock import utc_now
+from core.connections import open_mongo
+from core.documents import ApiKey, Role
+from core.errors import StartupError
+from core.settings import Settings
+from gateway.identity.keys import CACHE_S, is_valid, new_key
+from gateway.identity.tokens import MAX_OWNER_CHARS
+
+MAX_NAME_CHARS = 100
+MAX_DAYS = 3_650
+STARTUP_WAIT_S = 5.0
+
+app = typer.Typer(
+    name="headway keys",
+    help="API keys of the installation at MONGO_URL. Gateways take them with HEADWAY_AUTH=keys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[None]:
+    client = await open_mongo(Settings(startup_wait_s=STARTUP_WAIT_S))
+    try:
+        yield
+    finally:
+        await client.close()
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for, to tell it from others.")],
+    owner: Annotated[str, typer.Option(help="Whose tasks it submits and sees.")],
+    role: Annotated[Role, typer.Option(help="viewer reads, operator also submits, admin acts on everybody's.")],
+    days: Annotated[float | None, typer.Option(help="It expires after so many; by default it does not.")] = None,
+) -> None:
+    """Make a key and print it, on a line of its own. It is never shown again."""
+    _expect_text("--name", name, MAX_NAME_CHARS)
+    _expect_text("--owner", owner, MAX_OWNER_CHARS)
+    if days is not None and not 0 < days <= MAX_DAYS:
+        raise typer.BadParameter(f"expected more than 0 and at most {MAX_DAYS:,}", param_hint="--days")
+    expires_at = None if days is None else utc_now() + timedelta(days=days)
+    text, key = new_key(name, owner, role, expires_at)
+
+    async def store() -> None:
+        async with _opened():
+            await key.insert()
+
+    _run(store)
+    typer.echo(f"{key.id} is made; keep what follows, it can't be shown again:", err=True)
+    typer.echo(text)
+
+
+@app.command(name="list")
+def list_keys() -> None:
+    """List all keys, the latest first. The secrets are not known here."""
+
+    async def read() -> list[ApiKey]:
+        async with _opened():
+            return await ApiKey.find_all().sort("-created_at").to_list()
+
+    table = Table("ID", "NAME", "OWNER", "ROLE", "CREATED", "EXPIRES", "STATE", box=None)
+    now = utc_now()
+    for key in _run(read):
+        state = "revoked" if key.revoked_at else "works" if is_valid(key, now) else "expired"
+        table.add_row(key.id, key.name, key.owner, key.role, _day(key.created_at), _day(key.expires_at), state)
+    Console(markup=False, soft_wrap=True).print(table)
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it: hwk_…")]) -> None:
+    """Make a key useless, for good."""
+
+    async def write() -> bool:
+        async with _opened():
+            keys = ApiKey.get_pymongo_collection()
+            found = await keys.find_one_and_update(
+                {"_id": key_id}, [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", utc_now()]}}}]
+            )
+            return found is not None
+
+    if not _run(write):
+        typer.echo("headway: there is no key with this id; `headway keys list` shows them", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Revoked. Gateways notice within {CACHE_S:g} s, and its streams end.")
+
+
+def _expect_text(option: str, value: str, most: int) -> None:
+    if not value.strip() or len(value) > most or not value.isprintable():
+        raise typer.BadParameter(f"expected 1 to {most} printable characters", param_hint=option)
+
+
+def _day(moment: datetime | None) -> str:
+    return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%M")
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    try:
+        return asyncio.run(work())
+    except (StartupError, PyMongoError) as exc:
+        typer.echo(f"headway: {exc}", err=True)
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False, include_input=False)[0]
+        typer.echo(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(app(prog_name="headway keys"))
