@@ -87,7 +87,9 @@ class GraphQLHTTP:
                 return await self._stream(request, context)
             outcome = await self._execute(request, context)
         except Refusal as refusal:
-            return _answer(refusal.outcome, refusal.status, answer_type, refusal.headers)
+            # A client that waited for leave to send its body may send it or not, so what comes next has no meaning.
+            waited = {"connection": "close"} if "expect" in request.headers else {}
+            return _answer(refusal.outcome, refusal.status, answer_type, refusal.headers | waited)
         except Refused as refused:
             # A well-formed request is 200 in application/json, whatever its document is (§6.4.1). What was to be heard
             # on a stream is not: to its client, everything but a refusal is a promise of events.
@@ -170,11 +172,15 @@ class GraphQLHTTP:
     async def _read(self, request: Request) -> GraphQLRequest:
         try:
             if request.method == "GET":
+                if len(request.query_params.multi_items()) > len(request.query_params):
+                    raise Refusal(400, "BAD_REQUEST", "Bad request: expected each parameter once")
                 return decode_params(request.query_params, self._limits)
-            if not is_json(request.headers.get("content-type")):
+            if not is_json(",".join(request.headers.getlist("content-type"))):
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
-            if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-                raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Expected a body without Content-Encoding")
+            encodings = ",".join(request.headers.getlist("content-encoding")) or "identity"
+            if encodings.strip().lower() != "identity":
+                expected = "Expected a body without Content-Encoding"
+                raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", expected, {"accept-encoding": "identity"})
             return decode_body(await self._read_body(request), self._limits)
         except Unreadable as exc:
             raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc
@@ -186,7 +192,9 @@ class GraphQLHTTP:
         connection closed under their hands would tell them nothing.
         """
         limit = self._limits.max_body_bytes
-        too_large = Refusal(413, "PAYLOAD_TOO_LARGE", f"Expected a body of at most {limit} bytes")
+        too_large = Refusal(
+            413, "PAYLOAD_TOO_LARGE", f"Expected a body of at most {limit} bytes", {"connection": "close"}
+        )
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
             raise too_large  # The client waits for our word before it sends anything.

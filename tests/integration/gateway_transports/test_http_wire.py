@@ -1,0 +1,166 @@
+"""GraphQL over HTTP, byte by byte: headers that come twice, bodies that are framed oddly, clients that wait first."""
+
+import asyncio
+
+import pytest
+
+from gateway.transports.limits import EdgeLimits
+from tests.integration.gateway_transports.edge import Edge
+
+QUERY = b'{"query":"{ hello }"}'
+ANSWER = b'{"data":{"hello":"Hello, world"}}'
+HOST = b"Host: x"
+JSON = b"Content-Type: application/json"
+LENGTH = b"Content-Length: %d" % len(QUERY)
+CLOSE = b"Connection: close"
+
+
+def request(*headers: bytes, line: bytes = b"POST /graphql HTTP/1.1", body: bytes = b"") -> bytes:
+    return b"\r\n".join((line, HOST, *headers, b"", body))
+
+
+async def exchange(edge: Edge, *sent: bytes) -> bytes:
+    """Send everything, and return all that comes until the gateway closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    try:
+        for piece in sent:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (JSON, b"Content-Type: text/plain"),
+        (b"Content-Type: text/plain", JSON),
+        (JSON, b"Content-Encoding: identity", b"Content-Encoding: gzip"),
+        (JSON, b"Content-Encoding: gzip, identity"),
+        (JSON, b"Content-Encoding: br"),
+    ],
+)
+async def test_body_that_one_header_of_two_disowns_is_415(edge: Edge, headers: tuple[bytes, ...]) -> None:
+    answer = await exchange(edge, request(*headers, LENGTH, CLOSE, body=QUERY))
+    assert status(answer) == 415
+    assert b'"UNSUPPORTED_MEDIA_TYPE"' in answer
+    if any(header.startswith(b"Content-Encoding") for header in headers):
+        assert b"\r\naccept-encoding: identity\r\n" in answer
+
+
+async def test_accept_headers_count_together(edge: Edge) -> None:
+    accept = (b"Accept: application/json;q=0.5", b"Accept: application/graphql-response+json")
+    answer = await exchange(edge, request(*accept, JSON, LENGTH, CLOSE, body=QUERY))
+    assert b"\r\ncontent-type: application/graphql-response+json; charset=utf-8\r\n" in answer
+
+
+@pytest.mark.parametrize("query", [b"query={hello}&query={refused}", b"query={hello}&variables={}&variables={}"])
+async def test_parameter_that_comes_twice_is_400(edge: Edge, query: bytes) -> None:
+    answer = await exchange(edge, request(CLOSE, line=b"GET /graphql?" + query + b" HTTP/1.1"))
+    assert status(answer) == 400
+    assert b'"BAD_REQUEST"' in answer
+
+
+async def test_head_is_405_without_a_body(edge: Edge) -> None:
+    head, body = (await exchange(edge, request(CLOSE, line=b"HEAD /graphql?query={hello} HTTP/1.1"))).split(b"\r\n\r\n")
+    assert status(head) == 405
+    assert b"\r\nallow: GET, POST, PUT, DELETE\r\n" in head
+    assert body == b""
+
+
+async def test_client_that_waits_is_told_to_go_on(edge: Edge) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(request(JSON, LENGTH, b"Expect: 100-continue", CLOSE))
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(QUERY)
+        answer = await reader.read()
+    writer.close()
+    assert status(answer) == 200
+    assert answer.endswith(ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ((JSON, b"Content-Length: 20000000"), 413),
+        ((b"Content-Type: text/plain", LENGTH), 415),
+        ((JSON, b"Accept: image/png", LENGTH), 406),
+    ],
+)
+async def test_client_that_waits_is_refused_before_it_sends(
+    edge: Edge, headers: tuple[bytes, ...], expected: int
+) -> None:
+    # Were the connection kept, the next request on it would be read as the body of this one.
+    answer = await exchange(edge, request(*headers, b"Expect: 100-continue"))
+    assert status(answer) == expected
+    assert b"\r\nconnection: close\r\n" in answer
+    assert b"100 Continue" not in answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (b"Transfer-Encoding: chunked", LENGTH),
+        (LENGTH, b"Content-Length: 5"),
+        (b"Content-Length: -1",),
+        (b"Content-Length: 0x15",),
+        (b"Transfer-Encoding: chunked, identity",),
+        (b"Transfer-Encoding: gzip, chunked, gzip",),
+    ],
+)
+async def test_body_whose_length_is_ambiguous_is_no_request(edge: Edge, headers: tuple[bytes, ...]) -> None:
+    answer = await exchange(edge, request(JSON, *headers, body=QUERY))
+    assert status(answer) == 400
+    assert b'{"errors":[{"message":' in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_chunked_body_is_read(edge: Edge) -> None:
+    chunks = b"".join(b"1;ext=x\r\n%c\r\n" % byte for byte in QUERY) + b"0\r\nTrailer: x\r\n\r\n"
+    answer = await exchange(edge, request(JSON, b"Transfer-Encoding: chunked", CLOSE, body=chunks))
+    assert status(answer) == 200
+    assert answer.endswith(ANSWER)
+
+
+async def test_requests_sent_at_once_are_answered_in_their_order(edge: Edge) -> None:
+    first = request(JSON, LENGTH, body=QUERY)
+    second = request(CLOSE, line=b"GET /graphql?query={__typename} HTTP/1.1")
+    answer = await exchange(edge, first + second)
+    assert answer.index(ANSWER) < answer.index(b'{"data":{"__typename":"Query"}}')
+
+
+class TestBodyLimit:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(max_body_bytes=100)
+
+    @pytest.mark.parametrize(("size", "expected"), [(100, 200), (101, 413)])
+    @pytest.mark.parametrize("is_chunked", [False, True])
+    async def test_body_of_the_limit_passes_and_one_byte_more_is_413(
+        self, edge: Edge, size: int, expected: int, is_chunked: bool
+    ) -> None:
+        body = QUERY.ljust(size)
+        if is_chunked:
+            framing, framed = b"Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+        else:
+            framing, framed = b"Content-Length: %d" % size, body
+        answer = await exchange(edge, request(JSON, framing, CLOSE, body=framed))
+        assert status(answer) == expected
+
+    async def test_body_without_end_ends_with_its_connection(self, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.transports.http.DISCARDED_BYTES", 1_000)
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(request(JSON, b"Transfer-Encoding: chunked"))
+        writer.write(b"%x\r\n%s\r\n" % (2_000, b" " * 2_000))
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        assert status(answer) == 413
+        assert b"\r\nconnection: close\r\n" in answer
