@@ -27,12 +27,12 @@ DEGRADED_LOOK_EVERY_S = 1.0
 OVERLAP_S = 5.0
 """A look goes back so far behind the one before: clocks differ by up to 1 s, and a write lands after its moment."""
 READ_AT_ONCE = 500
-COMPARED = 1_000
-"""Tasks of which each look asks how they stand, whenever they may have changed."""
+READ_EVERY_S = 0.05
+COMPARED = 200
+"""Known tasks of which each look asks how they stand, in turn, whenever they may have changed."""
 ROOM_WAIT_S = 0.2
 """How long a look waits for subscribers that many tasks wait for."""
 CONFIRM_S = 2.0
-READS_A_TURN = 40
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -46,8 +46,9 @@ class Feed:
         self._tasks = BoardTasks()
         self._new: set[Slot] = set()
         self._news = asyncio.Event()
+        self._doubts = asyncio.Event()
         self._look_now = asyncio.Event()
-        self._refreshing = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._since = utc_now() - timedelta(seconds=OVERLAP_S)
         self._hold_until = self._since
         self._answered = asyncio.Event()
@@ -59,7 +60,8 @@ class Feed:
         """Listen and look until `stop`."""
         self._channels.want_all(self._pattern, self)
         self._loops = [
-            asyncio.create_task(self._tick_forever(), name="board: tick"),
+            asyncio.create_task(self._tell_forever(), name="board: tell"),
+            asyncio.create_task(self._read_forever(), name="board: read"),
             asyncio.create_task(self._look_forever(), name="board: look"),
         ]
 
@@ -97,26 +99,40 @@ class Feed:
             return
         if self._tasks.hear(task_id, cursor, event):
             self._news.set()
+            if self._tasks.has_doubts:
+                self._doubts.set()
 
     def confirmed(self, channel: str) -> None:
-        """Look for what was not heard before."""
+        """Let the first look begin; what was not heard before is found by the next one."""
         self._answered.set()
-        self._look_now.set()
 
     def lost(self) -> None:
         """Go on by looking alone."""
         self._answered.set()
         self._look_now.set()
 
-    async def _tick_forever(self) -> None:
+    @property
+    def _period_s(self) -> float:
+        """How often there is anybody to tell: the time of the subscriber with the shortest rounds."""
+        return min((slot.period_s for slot in self.slots), default=1.0)
+
+    async def _tell_forever(self) -> None:
+        """Tell of progress in time, however long MongoDB takes for what has to be read."""
         while not self._stopping:
             await self._news.wait()
             self._news.clear()
-            period_s = min((slot.period_s for slot in self.slots), default=1.0)
-            if not await self._tried(self._refresh()):
-                self._news.set()
-                period_s = max(period_s, DEGRADED_LOOK_EVERY_S)
-            await asyncio.sleep(period_s)
+            self._tell()
+            await asyncio.sleep(self._period_s)
+
+    async def _read_forever(self) -> None:
+        while not self._stopping:
+            await self._doubts.wait()
+            self._doubts.clear()
+            if await self._tried(self._read_doubtful()):
+                await asyncio.sleep(READ_EVERY_S)
+            else:
+                self._doubts.set()
+                await asyncio.sleep(DEGRADED_LOOK_EVERY_S)
 
     async def _look_forever(self) -> None:
         if self._channels.up.is_set():
@@ -133,6 +149,7 @@ class Feed:
                 self._new -= new
                 if began >= self._hold_until:
                     self._since = began - timedelta(seconds=OVERLAP_S)
+            self._tell()
             for slot in new:
                 slot.begin()
             with suppress(TimeoutError):
@@ -168,10 +185,9 @@ class Feed:
             for task_id, position, _ in chunk:
                 if self._tasks.is_news(task_id, position):
                     self._tasks.doubt(task_id)
-            async with self._refreshing:
-                await self._read_doubtful()
-                if new:
-                    await self._introduce(new, [task_id for task_id, _, _ in chunk])
+            await self._read_doubtful()
+            if new:
+                await self._introduce(new, [task_id for task_id, _, _ in chunk])
             with suppress(TimeoutError):
                 async with asyncio.timeout(ROOM_WAIT_S):
                     for slot in list(self.slots):
@@ -192,32 +208,24 @@ class Feed:
             for slot in new:
                 slot.offer(snapshot, partial(statuses_since, task, None, slot.since))
 
-    async def _refresh(self) -> None:
-        async with self._refreshing:
-            await self._read_doubtful()
-
     async def _read_doubtful(self) -> None:
-        """Tell what can be told at once, then read what has to be read, and tell that."""
-        self._tell()
-        for _ in range(READS_A_TURN):
-            if not (task_ids := self._tasks.take_doubtful(READ_AT_ONCE)):
-                return
-            try:
-                found = await board_queries.read(task_ids)
-            except BaseException:
-                for task_id in task_ids:
-                    self._tasks.doubt(task_id)
-                raise
-            for task_id in set(task_ids) - {task.id for task in found}:
-                self._tasks.forget(task_id)
-            for task in found:
-                self._tasks.take(task)
-            self._tell()
-        self._news.set()
+        async with self._reading:
+            while task_ids := self._tasks.take_doubtful(READ_AT_ONCE):
+                try:
+                    found = await board_queries.read(task_ids)
+                except BaseException:
+                    for task_id in task_ids:
+                        self._tasks.doubt(task_id)
+                    raise
+                for task_id in set(task_ids) - {task.id for task in found}:
+                    self._tasks.forget(task_id)
+                for task in found:
+                    self._tasks.take(task)
+                self._tell([task.id for task in found])
 
-    def _tell(self) -> None:
+    def _tell(self, among: Iterable[UUID] | None = None) -> None:
         delivery = self.delivery
-        for task, before in self._tasks.changes():
+        for task, before in self._tasks.changes(among):
             snapshot = Snapshot(task, delivery)
             for slot in self.slots:
                 slot.offer(snapshot, partial(statuses_since, task, before, slot.since))

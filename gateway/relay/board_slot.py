@@ -19,6 +19,8 @@ CROWDED = WAITING_LIMIT // 2
 """From so many on, a round begins before its time."""
 LOOK_BACK_S = 5.0
 """A board begins with what changed so shortly before: what happened since its reader listed the tasks."""
+BEGIN_WITHIN_S = 2.0
+"""How long the first round waits for what changed before, if MongoDB is slow."""
 YIELD_EVERY = 20
 """Tasks handed out without letting the event loop go on; a socket with room in its buffer never waits."""
 
@@ -44,7 +46,7 @@ class Slot:
         self.roomy.set()
         self._round: OrderedDict[UUID, Snapshot] = OrderedDict()
         self._waiting: OrderedDict[UUID, Snapshot] = OrderedDict()
-        self._next_at = 0.0
+        self._next_at = asyncio.get_running_loop().time() + BEGIN_WITHIN_S
         self._begun = False
         self._handed_out = 0
         self._failure: HeadwayError | None = None
@@ -70,7 +72,9 @@ class Slot:
 
     def begin(self) -> None:
         """Start the first round: what changed before the subscriber came has been offered, too."""
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._next_at = 0.0
         self._moved.set()
 
     def fail(self, failure: HeadwayError) -> None:
@@ -94,12 +98,12 @@ class Slot:
                 continue
             self._moved.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._next_at if self._waiting and self._begun else None):
+                async with asyncio.timeout_at(self._next_at if self._waiting else None):
                     await self._moved.wait()
         raise self._failure
 
     def _is_due(self, now: float) -> bool:
-        return len(self._waiting) >= CROWDED or (bool(self._waiting) and self._begun and now >= self._next_at)
+        return len(self._waiting) >= CROWDED or (bool(self._waiting) and now >= self._next_at)
 
     async def _pop(self) -> Snapshot:
         _, snapshot = self._round.popitem(last=False)

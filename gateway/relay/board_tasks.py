@@ -44,6 +44,7 @@ class BoardTasks:
         self._told: OrderedDict[UUID, Position] = OrderedDict()
         self._moved: dict[UUID, None] = {}
         self._stale: dict[UUID, None] = {}
+        self._in_reading: set[UUID] = set()
 
     def hear(self, task_id: UUID, cursor: Cursor, event: Event) -> bool:
         """Take an event; return whether there is news."""
@@ -65,20 +66,28 @@ class BoardTasks:
 
     def doubt(self, task_id: UUID) -> None:
         """Have the task read again."""
+        self._in_reading.discard(task_id)
         if len(self._stale) < STALE_LIMIT or task_id in self._stale:
             self._stale[task_id] = None
         else:
             self._rows.pop(task_id, None)
 
+    @property
+    def has_doubts(self) -> bool:
+        """Whether there are tasks to be read."""
+        return bool(self._stale)
+
     def take_doubtful(self, limit: int) -> list[UUID]:
-        """Return some of the tasks to be read, which count as read from here on."""
+        """Return some of the tasks to be read; each is to be given to `take`, `forget` or `doubt` then."""
         taken = list(islice(self._stale, limit))
         for task_id in taken:
             del self._stale[task_id]
+        self._in_reading.update(taken)
         return taken
 
     def take(self, task: Task) -> None:
         """Take a document."""
+        self._in_reading.discard(task.id)
         row = self._rows.get(task.id) or self._add(task.id, Row(None, task.cursor))
         row.task = task if row.task is None else newer(row.task, task)
         row.heard = max(row.heard, task.cursor)
@@ -87,10 +96,11 @@ class BoardTasks:
     def known(self, task_id: UUID) -> Task | None:
         """Return the document at hand, None if there is none that can be relied upon."""
         row = self._rows.get(task_id)
-        return None if row is None or task_id in self._stale else _folded(row)
+        return None if row is None or self._is_doubtful(task_id) else _folded(row)
 
     def forget(self, task_id: UUID) -> None:
         """Drop a task that is no more."""
+        self._in_reading.discard(task_id)
         self._rows.pop(task_id, None)
         self._moved.pop(task_id, None)
 
@@ -105,18 +115,25 @@ class BoardTasks:
             self._rows.move_to_end(task_id)
         return still
 
-    def changes(self) -> Iterator[Change]:
-        """Yield what has moved since the last time; it counts as told. What is still to be read is left for later."""
-        moved, self._moved = self._moved, {}
-        for task_id in moved:
+    def changes(self, among: Iterable[UUID] | None = None) -> Iterator[Change]:
+        """Yield which of these tasks, by default of all, have moved since they were yielded last; it counts as told.
+
+        A task that is still to be read is left for later.
+        """
+        for task_id in list(self._moved if among is None else among):
             row = self._rows.get(task_id)
-            if task_id in self._stale:
-                self._moved[task_id] = None
-            elif row is not None and (task := _folded(row)) is not None:
+            if self._is_doubtful(task_id):
+                continue
+            self._moved.pop(task_id, None)
+            if row is not None and (task := _folded(row)) is not None:
                 before, now = self._told.get(task_id), Position(task.cursor, task.status)
                 if _is_further(now, before):
                     self._note(task_id, now)
                     yield Change(task, before)
+
+    def _is_doubtful(self, task_id: UUID) -> bool:
+        """Return whether a state may be missing: what is folded into an older one would hide it."""
+        return task_id in self._stale or task_id in self._in_reading
 
     def _add(self, task_id: UUID, row: Row) -> Row:
         if len(self._rows) >= DOCUMENTS_LIMIT:

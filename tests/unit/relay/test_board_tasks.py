@@ -84,14 +84,39 @@ def test_what_is_heard_during_the_read_is_not_lost() -> None:
     assert change.task.status is TaskStatus.CANCELLING
 
 
+def test_progress_is_not_folded_into_a_document_that_is_being_read() -> None:
+    """A state that the hole hides has a lower id than that progress: it would be taken for old."""
+    known = running()
+    tasks = knowing(known)
+    tasks.hear(known.id, Cursor(2, 3), progress(3))
+    assert doubtful(tasks) == [known.id]
+    assert told(tasks) == []
+    assert tasks.known(known.id) is None
+    tasks.take(known.model_copy(update={"status": TaskStatus.CANCELLING, "n": 2}))
+    [change] = told(tasks)
+    assert (change.task.status, change.task.progress.current) == (TaskStatus.CANCELLING, 3)
+
+
+def test_a_read_that_failed_is_made_again() -> None:
+    tasks, stored = BoardTasks(), running()
+    tasks.hear(stored.id, stored.cursor, state(RUNNING))
+    assert tasks.has_doubts
+    assert doubtful(tasks) == [stored.id]
+    assert not tasks.has_doubts
+    tasks.doubt(stored.id)
+    assert doubtful(tasks) == [stored.id]
+    tasks.forget(stored.id)
+    assert told(tasks) == []
+
+
 def test_an_older_epoch_does_not_move_the_bar() -> None:
     known = task(status=RUNNING, attempt=2, epoch=4, n=1)
     tasks = knowing(known)
     assert not tasks.hear(known.id, Cursor(3, 90), progress(90))
     unheard = task(status=RUNNING, attempt=2, epoch=4, n=1)
     tasks.hear(unheard.id, Cursor(3, 90), progress(90))
-    tasks.take(unheard)
     doubtful(tasks)
+    tasks.take(unheard)
     [change] = told(tasks)
     assert change.task.progress.current == 0
 
