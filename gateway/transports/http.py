@@ -31,7 +31,8 @@ from gateway.transports.negotiation import (
 )
 from gateway.transports.refusal import Refusal, refuse_caller
 from gateway.transports.request import GraphQLRequest, Unreadable, decode_body, decode_params
-from gateway.transports.sse import TOKEN_HEADER, TOKEN_PARAM, EventStream, Streams, only
+from gateway.transports.sse import EventStream, only
+from gateway.transports.streams import TOKEN_HEADER, TOKEN_PARAM, Streams
 
 ANSWERS = (RESPONSE_JSON, JSON)
 OFFERS = {
@@ -78,11 +79,13 @@ class GraphQLHTTP:
         answer_type = media_type if media_type in ANSWERS else JSON
         try:
             _check_answerable(request.method, media_type)
+            if token is not None and media_type == EVENT_STREAM:
+                return self._streams.open(token)
             context = await self._identify(request)
             if request.method in ("PUT", "DELETE"):
                 return await self._tend(request, token, context)
             if token is not None:
-                return await self._ride(request, token, media_type == EVENT_STREAM, context)
+                return await self._ride(request, token, context)
             if media_type == EVENT_STREAM:
                 return await self._stream(request, context)
             outcome = await self._execute(request, context)
@@ -118,12 +121,8 @@ class GraphQLHTTP:
         await stream.stop(ident)
         return Response(status_code=200, headers={"cache-control": "no-store"})
 
-    async def _ride(
-        self, request: Request, token: str, is_opening: bool, context: OperationContext
-    ) -> Response | EventStream:
-        """Open a reserved stream, or start an operation whose outcome goes there."""
-        if is_opening:
-            return self._streams.open(token, context.owner)
+    async def _ride(self, request: Request, token: str, context: OperationContext) -> Response:
+        """Start an operation whose outcome goes to a reserved stream."""
         stream = self._streams.find(token, context.owner)
         asked = await self._read(request)
         ident = (asked.extensions or {}).get("operationId")

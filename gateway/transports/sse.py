@@ -7,10 +7,8 @@ Sends are awaited: while a client does not read, its operations are not advanced
 """
 
 import asyncio
-import re
-import secrets
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
 import orjson
@@ -21,7 +19,6 @@ from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated
 from core.telemetry import get_logger
 from gateway.context import OperationContext, Position
-from gateway.metrics import OPEN_STREAMS
 from gateway.operations import Outcome, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import EVENT_STREAM
@@ -29,8 +26,6 @@ from gateway.transports.refusal import Refusal, ended_error
 
 log = get_logger(__name__)
 
-TOKEN_HEADER = "x-graphql-event-stream-token"
-TOKEN_PARAM = "token"
 KEEP_ALIVE = b":\n\n"
 """A comment; the first one makes proxies and browsers pass the headers on."""
 HEADERS = (
@@ -40,7 +35,6 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept"),
 )
-_SANE_TOKEN = re.compile(r"[A-Za-z0-9._~-]{20,100}")
 INTERNAL_ERROR = Outcome(None, ({"message": "Internal error", "extensions": {"code": "INTERNAL"}},), began=False)
 
 
@@ -181,95 +175,6 @@ class EventStream:
         async with self._sending:
             if not self._over.is_set():
                 await self._send({"type": "http.response.body", "body": event, "more_body": True})
-
-
-class Streams:
-    """All event streams of this replica, the reserved ones by their tokens."""
-
-    def __init__(self, limits: EdgeLimits) -> None:
-        self._limits = limits
-        self._open: set[EventStream] = set()
-        self._reserved: dict[str, EventStream] = {}
-        self._expiries: set[asyncio.Task[None]] = set()
-        self._leaving = False
-
-    def __len__(self) -> int:
-        return len(self._open | set(self._reserved.values()))
-
-    @property
-    def running_operations(self) -> int:
-        """How many operations run on all streams."""
-        return sum(len(stream.running) for stream in {*self._open, *self._reserved.values()})
-
-    def new(self, owner: str, token: str | None = None) -> EventStream:
-        """Return a stream to be served. Raises Refusal when the replica stops."""
-        if self._leaving:
-            raise Refusal(503, "UNAVAILABLE", "This replica is stopping; try again", {"connection": "close"})
-        return EventStream(owner, self._limits, token)
-
-    def reserve(self, owner: str, wanted: str | None) -> str:
-        """Return the token of a new stream, which is given up if it isn't opened in time. Raises Refusal.
-
-        `wanted` is the token that the client, or the load balancer that routes by it, would like.
-        """
-        if wanted is not None and not _SANE_TOKEN.fullmatch(wanted):
-            raise Refusal(400, "BAD_REQUEST", "token: expected 20 to 100 letters, digits, dots, dashes, or none")
-        token = wanted or secrets.token_urlsafe(24)
-        if token in self._reserved:
-            raise Refusal(409, "CONFLICT", "Expected a token without a stream")
-        if len(self._expiries) >= self._limits.stream_reservations:
-            limit = self._limits.stream_reservations
-            raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} reservations that nobody has opened")
-        stream = self._reserved[token] = self.new(owner, token)
-        expiry = asyncio.create_task(self._expire(stream), name="event stream's reservation")
-        self._expiries.add(expiry)
-        expiry.add_done_callback(self._expiries.discard)
-        return token
-
-    def find(self, token: str | None, owner: str) -> EventStream:
-        """Return the owner's stream under a token. Raises Refusal."""
-        stream = self._reserved.get(token or "")
-        if stream is None or stream.owner != owner:
-            raise Refusal(404, "NOT_FOUND", "Expected the token of a reserved stream; reserve one by PUT")
-        return stream
-
-    def open(self, token: str, owner: str) -> EventStream:
-        """Return a reserved stream that nobody has opened, to be served. Raises Refusal."""
-        stream = self.find(token, owner)
-        if stream in self._open:
-            raise Refusal(409, "CONFLICT", "Expected a stream that isn't open")
-        self._open.add(stream)
-        return stream
-
-    async def serve(self, stream: EventStream, receive: Receive, send: Send) -> None:
-        """Keep the stream in the table while it is open; its token ends with it."""
-        self._open.add(stream)
-        try:
-            with OPEN_STREAMS.track_inprogress():
-                await stream.serve(receive, send)
-        finally:
-            self._open.discard(stream)
-            self._forget(stream)
-
-    async def leave(self, within_s: float) -> None:
-        """End every stream as `EventStream.leave` says, and open no more."""
-        self._leaving = True
-        await cancel_until_done(self._expiries)
-        await asyncio.gather(*(stream.leave(within_s) for stream in {*self._open, *self._reserved.values()}))
-
-    async def _expire(self, stream: EventStream) -> None:
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.init_timeout_s):
-                    await stream.opened.wait()
-        finally:
-            if stream not in self._open:
-                self._forget(stream)
-                await stream.close()
-
-    def _forget(self, stream: EventStream) -> None:
-        if stream.token is not None:
-            self._reserved.pop(stream.token, None)
 
 
 async def only(outcome: Outcome) -> AsyncGenerator[Outcome, None]:
