@@ -93,17 +93,20 @@ class Streams:
         """End every stream as `EventStream.leave` says, and open no more."""
         self._leaving = True
         await cancel_until_done(self._expiries)
-        await asyncio.gather(*(stream.leave(within_s) for stream in {*self._open, *self._reserved.values()}))
+        for stream in set(self._reserved.values()) - self._open:
+            await self._give_up(stream)
+        await asyncio.gather(*(stream.leave(within_s) for stream in self._open))
 
     async def _expire(self, stream: EventStream) -> None:
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.init_timeout_s):
-                    await stream.opened.wait()
-        finally:
-            if stream not in self._open:
-                self._forget(stream)
-                await stream.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.init_timeout_s):
+                await stream.opened.wait()
+        if stream not in self._open:
+            await self._give_up(stream)
+
+    async def _give_up(self, stream: EventStream) -> None:
+        self._forget(stream)
+        await stream.close()
 
     def _find(self, token: str | None) -> EventStream:
         stream = self._reserved.get(token or "")
