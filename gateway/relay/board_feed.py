@@ -26,7 +26,7 @@ LOOK_EVERY_S = 2.0
 DEGRADED_LOOK_EVERY_S = 1.0
 OVERLAP_S = 5.0
 """A look goes back so far behind the one before: clocks differ by up to 1 s, and a write lands after its moment."""
-READ_AT_ONCE = 500
+READ_AT_ONCE = 100
 READ_EVERY_S = 0.05
 COMPARED = 200
 """Known tasks of which each look asks how they stand, in turn, whenever they may have changed."""

@@ -19,7 +19,7 @@ from gateway.relay.snapshot import Snapshot
 from gateway.relay.stored import Position
 
 T = TypeVar("T")
-ANSWER_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 10.0
 PAGE = 2_000
 RUNNING_LIMIT = 10_000
 LARGE = ("input", "result")

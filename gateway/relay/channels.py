@@ -24,6 +24,8 @@ SILENCE_S = 2.5
 RECONNECT_S = (0.1, 1.0)
 CHUNK = 500
 """Channels in one command."""
+YIELD_EVERY = 100
+"""Messages taken without letting the event loop go on: while more are there than it can take, reading never waits."""
 
 
 class Listener(Protocol):
@@ -136,10 +138,14 @@ class Channels:
 
     async def _read(self, pubsub: PubSub) -> None:
         loop = asyncio.get_running_loop()
+        taken = 0
         try:
             while self._current is pubsub:
                 message = await pubsub.get_message(timeout=None)
                 self._heard_at = loop.time()
+                taken += 1
+                if taken % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
                 if message is None:
                     continue
                 kind, channel = message["type"], _text(message["channel"])
