@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
-from rich.console import Console
-from rich.table import Table
 
 from core.clock import utc_now
 from core.connections import open_mongo
@@ -56,14 +54,15 @@ def create(
     if days is not None and not 0 < days <= MAX_DAYS:
         raise typer.BadParameter(f"expected more than 0 and at most {MAX_DAYS:,}", param_hint="--days")
     expires_at = None if days is None else utc_now() + timedelta(days=days)
-    text, key = new_key(name, owner, role, expires_at)
 
-    async def store() -> None:
+    async def store() -> str:
         async with _opened():
+            text, key = new_key(name, owner, role, expires_at)
             await key.insert()
+            return text
 
-    _run(store)
-    typer.echo(f"{key.id} is made; keep what follows, it can't be shown again:", err=True)
+    text = _run(store)
+    typer.echo("Keep it: it can't be shown again. The part before the second underscore is its id.", err=True)
     typer.echo(text)
 
 
@@ -75,12 +74,14 @@ def list_keys() -> None:
         async with _opened():
             return await ApiKey.find_all().sort("-created_at").to_list()
 
-    table = Table("ID", "NAME", "OWNER", "ROLE", "CREATED", "EXPIRES", "STATE", box=None)
     now = utc_now()
+    rows = [("ID", "NAME", "OWNER", "ROLE", "CREATED", "EXPIRES", "STATE")]
     for key in _run(read):
         state = "revoked" if key.revoked_at else "works" if is_valid(key, now) else "expired"
-        table.add_row(key.id, key.name, key.owner, key.role, _day(key.created_at), _day(key.expires_at), state)
-    Console(markup=False, soft_wrap=True).print(table)
+        rows.append((key.id, key.name, key.owner, key.role, _day(key.created_at), _day(key.expires_at), state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command()
