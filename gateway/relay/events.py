@@ -10,7 +10,7 @@ from core.states import Delivery
 from gateway.relay.catchup import CatchUp
 from gateway.relay.channels import Channels
 from gateway.relay.fold import is_end
-from gateway.relay.history import Entry, Gap, Sources, Told
+from gateway.relay.history import BEFORE_ALL, Entry, Gap, Sources, Told
 from gateway.relay.stored import StoredTasks
 from gateway.relay.watch import Watch
 
@@ -48,7 +48,8 @@ class Events:
         sources = await self._read(watch, follower.cursor)
         _check_cursor(sources, follower.cursor)
         delivery = _delivery(sources)
-        entries: Sequence[Entry] = sources.after(follower.cursor, patient=True)
+        entries: Sequence[Entry]
+        entries, _ = sources.after(follower.cursor, BEFORE_ALL)
         while True:
             for cursor, event in entries:
                 follower.cursor = cursor
@@ -61,7 +62,7 @@ class Events:
 
     async def _next(self, watch: Watch, follower: EventFollower) -> tuple[Delivery, Sequence[Entry]]:
         """Wait for more events; there are none only if the follower has seen the end."""
-        patient = True
+        waited_for = BEFORE_ALL
         while True:
             follower.news.clear()
             if watch.failure is not None:
@@ -71,15 +72,18 @@ class Events:
                 return Delivery.LIVE, recent
             if recent is None:
                 sources = await self._read(watch, follower.cursor)
-                if entries := sources.after(follower.cursor, patient=patient):
+                entries, waiting = sources.after(follower.cursor, waited_for)
+                if entries:
                     return _delivery(sources), entries
             if watch.ended and follower.cursor >= watch.cursor:
                 return Delivery.LIVE, ()
-            if recent is None:
-                await asyncio.sleep(PATIENCE_S if patient else AGAIN_S)
-                patient = False
-            else:
+            if recent is not None:
                 await follower.news.wait()
+            elif sources.task is not None and waiting is not None:
+                await asyncio.sleep(PATIENCE_S)
+                waited_for = waiting
+            else:
+                await asyncio.sleep(AGAIN_S)
 
     async def _read(self, watch: Watch, last: Cursor) -> Sources:
         """Read the stream, `last` included if it is there, then the document."""

@@ -53,30 +53,30 @@ class Sources:
     streamed: Sequence[tuple[Cursor, Event]] | None
     read_at: datetime
 
-    def after(self, last: Cursor, *, patient: bool) -> list[Entry]:
-        """Return the events after `last`, with a Gap wherever one that was told may be missing.
+    def after(self, last: Cursor, waited_for: Cursor) -> tuple[list[Entry], Cursor | None]:
+        """Return the events after `last`, with a Gap wherever one that was told may be missing, and what has to wait.
 
-        It stops before what can't be told yet: without a document at anything that does not follow directly, because
-        a state may be hidden there; if `patient`, before events whose predecessors may still be on their way.
+        Without a document anything waits that does not follow directly, because a state may be hidden before it. What
+        is newer than the stream waits if events before it may have been on their way when the stream was read; not if
+        it is old, or no later than `waited_for`, because then they should be there by now.
         """
         streamed = dict(self.streamed or ())
-        newest = max(streamed, default=BEFORE_ALL)
+        arrived = max(max(streamed, default=BEFORE_ALL), waited_for)
         entries: list[Entry] = []
         for cursor, event in self._merged(streamed, last):
             if not is_next(last, cursor):
                 if self.task is None:
-                    break
+                    return entries, cursor
                 opens = cursor == (last.epoch + 1, 1)
                 if not (opens and not _was_held(self.task.timeline, last)):
-                    settled = self.streamed is None or cursor <= newest or event.at < self.read_at - ON_THE_WAY
-                    if patient and not settled:
-                        break
+                    if not (self.streamed is None or cursor <= arrived or event.at < self.read_at - ON_THE_WAY):
+                        return entries, cursor
                     if not (opens and last in streamed):
                         gap = Gap(at=utc_now(), attempt=event.attempt, after=last, before=cursor)
                         entries.append((Cursor(cursor.epoch, cursor.n - 1), gap))
             entries.append((cursor, event))
             last = cursor
-        return entries
+        return entries, None
 
     def _merged(self, streamed: Mapping[Cursor, Event], last: Cursor) -> list[tuple[Cursor, Event]]:
         known = dict(streamed)

@@ -5,6 +5,7 @@ The relay is the real one; MongoDB and Redis are in memory and answer when the m
 
 import asyncio
 from contextlib import aclosing
+from datetime import timedelta
 from itertools import pairwise
 from typing import cast
 
@@ -18,7 +19,8 @@ from core.documents import Task
 from core.errors import Unavailable
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, TaskStatus
-from gateway.relay import Relay, Snapshot, channels, relay
+from gateway.relay import Relay, Snapshot, channels, events, history, relay
+from tests.unit.relay.reader import Reader, check
 from tests.unit.relay.world import NAMESPACE, FakeRedis, FakeStored, FakeStreams, World
 
 TURNS = 12
@@ -57,10 +59,20 @@ class Joining(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(channels, "RECONNECT_S", (0.0, 0.0))
         self.patch.setattr(relay, "MAX_HZ", UNLIMITED_HZ)
+        self.patch.setattr(events, "PATIENCE_S", 0.0)
+        self.patch.setattr(events, "AGAIN_S", 0.02)
+        self.patch.setattr(history, "RECENT_LIMIT", 2)
+        self.patch.setattr(history, "ON_THE_WAY", timedelta(days=36500))
         self.loop = asyncio.new_event_loop()
         self.world = World()
         self.followers: list[Follower] = []
+        self.readers: list[Reader] = []
         self.outages = 0
+
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        """Whatever follows."""
+        return [*(follower.running for follower in self.followers), *(reader.running for reader in self.readers)]
 
     @initialize(running=st.booleans(), joined=st.booleans())
     def start(self, running: bool, joined: bool) -> None:
@@ -102,6 +114,25 @@ class Joining(RuleBasedStateMachine):
         if len(self.followers) < 4:
             self.loop.run_until_complete(joined())
 
+    @rule()
+    def read_all(self) -> None:
+        async def joined() -> None:
+            self.readers.append(Reader(self.relay, self.world.document))
+
+        if len(self.readers) < 2:
+            self.loop.run_until_complete(joined())
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0, 1))
+    def break_off_and_resume(self, which: int) -> None:
+        self.loop.run_until_complete(self.readers[which % len(self.readers)].rejoin())
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0, 1))
+    def stop_or_start_reading(self, which: int) -> None:
+        reading = self.readers[which % len(self.readers)].reading
+        (reading.clear if reading.is_set() else reading.set)()
+
     @precondition(lambda self: len(self.followers) > 1)
     @rule(which=st.integers(0, 3))
     def leave(self, which: int) -> None:
@@ -129,10 +160,12 @@ class Joining(RuleBasedStateMachine):
         self.let_go(steps)
 
     @precondition(lambda self: self.world.document.status in HELD)
-    @rule(times=st.integers(1, 5), saved=st.booleans(), steps=NETWORK)
-    def progress(self, times: int, saved: bool, steps: list[str]) -> None:
-        for _ in range(times):
-            self.world.progress()
+    @rule(said=st.lists(st.sampled_from("pppl"), min_size=1, max_size=5), saved=st.booleans(), told=TOLD, steps=NETWORK)
+    def progress(self, said: list[str], saved: bool, told: bool, steps: list[str]) -> None:
+        for what in said:
+            self.world.untold.append(self.world.progress() if what == "p" else self.world.log())
+            if told:
+                self.world.tell(*self.world.untold.pop())
         if saved:
             self.world.save_progress()
         self.let_go(steps)
@@ -209,8 +242,12 @@ class Joining(RuleBasedStateMachine):
         if not hasattr(self, "relay"):
             return
         self.loop.run_until_complete(self._turns())
-        assert self.relay.subscribers == sum(not follower.running.done() for follower in self.followers)
+        assert self.relay.subscribers == sum(not running.done() for running in self.running)
         assert self.relay.watched <= 1
+        for reader in self.readers:
+            if reader.running.done():
+                reader.running.result()
+            check(reader.seen, self.world)
         for follower in self.followers:
             if follower.running.done():
                 follower.running.result()
@@ -239,8 +276,13 @@ class Joining(RuleBasedStateMachine):
         self.world.mend()
         if not self.world.document.status.is_terminal:
             self.world.change(Cursor(self.world.head.epoch + 1, 1), TaskStatus.CANCELLED, carry=True)
+        for reader in self.readers:
+            reader.reading.set()
         async with asyncio.timeout(10):
-            while not all(follower.running.done() for follower in self.followers):
+            while not (all(one.running.done() for one in self.followers) and all(one.is_done for one in self.readers)):
+                for reader in self.readers:
+                    if reader.running.done() and not reader.is_done:
+                        await reader.rejoin()
                 self._step("arrive")
                 self._step("answer")
                 self.relay.poll_soon()
@@ -249,14 +291,17 @@ class Joining(RuleBasedStateMachine):
             follower.running.result()
             self._check(follower.seen)
             assert follower.failed or follower.seen[-1].task.status.is_terminal
+        for reader in self.readers:
+            reader.running.result()
+            check(reader.seen, self.world)
+            assert reader.is_done
         assert (self.relay.watched, self.relay.subscribers) == (0, 0)
 
     async def _clear(self) -> None:
         """Leave nothing running, after a failure too."""
-        running = [follower.running for follower in self.followers]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for running in self.running:
+            running.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
         await self._settled()
         if hasattr(self, "relay"):
             await self.relay.__aexit__(None, None, None)

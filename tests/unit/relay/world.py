@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.errors import Unavailable
-from core.events import Cursor, Event, Progressed, encode_event, encode_notice, stream_key
+from core.events import Cursor, Event, Logged, Progressed, encode_event, encode_notice, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams
 from gateway.relay.stored import Position, Reread, StoredTasks
@@ -59,6 +59,10 @@ class World:
         self.document = task(timeline=[TimelineEntry(epoch=1, n=1, at=START, attempt=0, status=TaskStatus.PENDING)])
         self.channel = stream_key(NAMESPACE, self.document.id)
         self.truth: dict[Cursor, TaskStatus] = {Cursor(1, 1): TaskStatus.PENDING}
+        self.events: dict[Cursor, Event] = {Cursor(1, 1): self.document.timeline[0].event()}
+        """All that was ever said."""
+        self.heard_of: set[Cursor] = set()
+        """What a stream took, in the order of the ids: a follower is told of it, or of a gap."""
         self.stream: dict[Cursor, Event] = {}
         self.untold: list[tuple[Cursor, Event]] = [(Cursor(1, 1), self.document.timeline[0].event())]
         self.questions: list[Question] = []
@@ -67,6 +71,7 @@ class World:
         self.head = Cursor(1, 1)
         self.told = TaskProgress()
         self.told_at: datetime | None = None
+        self.told_as = Cursor(0, 0)
 
     def mend(self) -> None:
         """Have both services answer again."""
@@ -106,26 +111,42 @@ class World:
         elif status is TaskStatus.FAILED:
             changes |= {"error": TaskFailure(code="BROKEN", message="It broke.")}
         self.document = self.document.model_copy(update={**changes, "timeline": [*self.document.timeline, entry]})
-        self.head = cursor
-        self.truth[cursor] = status
+        self._said(cursor, entry.event(), status)
         self.untold.append((cursor, entry.event()))
 
-    def progress(self) -> None:
-        """Have the holder report progress, to Redis only."""
+    def _said(self, cursor: Cursor, event: Event, status: TaskStatus) -> None:
+        self.head = cursor
+        self.truth[cursor] = status
+        self.events[cursor] = event
+
+    def progress(self) -> tuple[Cursor, Event]:
+        """Have the holder number its next progress, which is still to be told."""
         self.now += timedelta(seconds=1)
-        self.head = Cursor(self.head.epoch, self.head.n + 1)
         self.told, self.told_at = TaskProgress(current=self.told.current + 1, total=100), self.now
-        self.truth[self.head] = self.document.status
-        self.tell(self.head, Progressed(self.now, self.document.attempt, self.told.current, 100))
+        self.told_as = Cursor(self.head.epoch, self.head.n + 1)
+        event = Progressed(self.now, self.document.attempt, self.told.current, 100)
+        self._said(self.told_as, event, self.document.status)
+        return self.told_as, event
+
+    def log(self) -> tuple[Cursor, Event]:
+        """Have the holder number a line, which is still to be told."""
+        self.now += timedelta(seconds=1)
+        cursor = Cursor(self.head.epoch, self.head.n + 1)
+        event = Logged(self.now, self.document.attempt, f"line {cursor}")
+        self._said(cursor, event, self.document.status)
+        return cursor, event
 
     def save_progress(self) -> None:
-        """Have the holder store its progress."""
-        changes = {"progress": self.told, "progress_at": self.told_at, "n": self.head.n}
-        self.document = self.document.model_copy(update=changes)
+        """Have the holder store its progress under the id of its event."""
+        if self.told_as > self.document.cursor:
+            changes = {"progress": self.told, "progress_at": self.told_at, "n": self.told_as.n}
+            self.document = self.document.model_copy(update=changes)
 
     def tell(self, cursor: Cursor, event: Event) -> None:
         """Append and publish, where the stream takes it."""
         if self.redis_up and cursor > max(self.stream, default=Cursor(0, 0)):
+            # A writer that says again, after a wipe, what it said before hides from all that more had followed.
+            self.heard_of = {other for other in self.heard_of if other < cursor or other in self.stream} | {cursor}
             self.stream[cursor] = event
             if self.pubsub is not None and self.channel in self.pubsub.channels:
                 self.pubsub.sent.append(("message", self.channel, encode_notice(cursor, encode_event(event))))
@@ -153,6 +174,9 @@ class FakePubSub:
         for channel in channels:
             self.channels.discard(channel)
             self.sent.append(("unsubscribe", channel, b""))
+
+    psubscribe = subscribe
+    punsubscribe = unsubscribe
 
     async def ping(self) -> None:
         await self._reached()

@@ -1,0 +1,78 @@
+"""A follower of every event for tests, which may be slow and may break off, and what it is promised."""
+
+import asyncio
+from contextlib import aclosing
+
+from core.documents import Task
+from core.errors import Unavailable
+from core.events import Cursor, StateChanged
+from gateway.relay import Relay
+from gateway.relay.fold import is_next
+from gateway.relay.history import BEFORE_ALL, Gap, Told
+from tests.unit.relay.world import World
+
+
+class Reader:
+    """A subscriber to every event, and all it got on its connections one after another."""
+
+    def __init__(self, relay: Relay, task: Task) -> None:
+        self.seen: list[Told] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self._relay = relay
+        self._task = task
+        self.running = asyncio.get_running_loop().create_task(self._follow())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has got the end."""
+        return self.running.done() and bool(self.seen) and is_end(self.seen[-1])
+
+    async def rejoin(self) -> None:
+        """Break off and go on from the last id."""
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+        self.running = asyncio.get_running_loop().create_task(self._follow())
+
+    async def _follow(self) -> None:
+        after = self.seen[-1].cursor if self.seen else BEFORE_ALL
+        events = self._relay.follow_events(self._task.id, after=after, may_see=lambda owner: owner == "local")
+        try:
+            async with aclosing(events) as told:
+                async for event in told:
+                    self.seen.append(event)
+                    await self.reading.wait()
+        except Unavailable:
+            assert not self.seen or self.seen[-1].cursor == after, "only a join may fail"
+
+
+def is_end(told: Told) -> bool:
+    return isinstance(told.event, StateChanged) and told.event.status.is_terminal
+
+
+def check(seen: list[Told], world: World) -> None:
+    """Check that nothing is told wrongly, twice or out of order, and nothing is left out without a word."""
+    latest, last = BEFORE_ALL, BEFORE_ALL
+    gap: Told | None = None
+    for told in seen:
+        assert told.cursor > latest
+        if isinstance(told.event, Gap):
+            # A second one may follow if the connection broke at the first and what came after it has gone too.
+            assert told.event.after == (last if gap is None else gap.cursor)
+            assert latest <= told.event.after < told.cursor < told.event.before
+            gap = told
+        else:
+            assert told.event == world.events[told.cursor]
+            assert gap is None or is_next(gap.cursor, told.cursor)
+            _check_left_out(world, last, told.cursor, is_told_of=gap is not None)
+            last, gap = told.cursor, None
+        latest = told.cursor
+    assert [is_end(told) for told in seen[:-1]] == [False] * (len(seen) - 1)
+
+
+def _check_left_out(world: World, last: Cursor, cursor: Cursor, *, is_told_of: bool) -> None:
+    left_out = {other for other in world.events if last < other < cursor}
+    assert not any(isinstance(world.events[other], StateChanged) for other in left_out), "a state was left out"
+    assert is_told_of or not left_out & world.heard_of, "events were left out without a gap"
+    if is_told_of:
+        assert left_out or cursor.epoch > last.epoch, "a gap where nothing is missing"
