@@ -4,7 +4,6 @@ The relay is the real one; MongoDB and Redis are in memory and answer when the m
 """
 
 import asyncio
-from contextlib import aclosing
 from datetime import timedelta
 from itertools import pairwise
 from typing import cast
@@ -15,40 +14,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis.asyncio import Redis
 
-from core.documents import Task
-from core.errors import Unavailable
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, TaskStatus
 from gateway.relay import Relay, Snapshot, channels, events, history, relay
-from tests.unit.relay.reader import Reader, check
+from tests.unit.relay.subscribers import UNLIMITED_HZ, Follower, Reader, check
 from tests.unit.relay.world import NAMESPACE, FakeRedis, FakeStored, FakeStreams, World
 
 TURNS = 12
 """Turns of the event loop after each step: enough for everything that can go on by itself."""
-UNLIMITED_HZ = 1e9
-"""So that a follower is handed all it is awake for: the rate has tests of its own."""
 OUTAGES = 2
 CHANGES = [TaskStatus.QUEUED] * 4 + [TaskStatus.CANCELLING] * 4 + [TaskStatus.SUCCEEDED] * 2 + [TaskStatus.FAILED]
 TOLD = st.sampled_from([True, True, True, False])
 NETWORK = st.lists(st.sampled_from(["arrive"] * 5 + ["answer"] * 5 + ["last answer", "again", "drop"]), min_size=1)
-
-
-class Follower:
-    """A subscriber, and all it got."""
-
-    def __init__(self, relay: Relay, task: Task) -> None:
-        self.seen: list[Snapshot] = []
-        self.failed = False
-        self.running = asyncio.get_running_loop().create_task(self._follow(relay, task))
-
-    async def _follow(self, relay: Relay, task: Task) -> None:
-        try:
-            async with aclosing(relay.follow(task.id, max_hz=UNLIMITED_HZ)) as snapshots:
-                async for snapshot in snapshots:
-                    self.seen.append(snapshot)
-        except Unavailable:
-            assert not self.seen, "only a join may fail"
-            self.failed = True
 
 
 class Joining(RuleBasedStateMachine):

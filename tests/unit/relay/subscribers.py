@@ -1,4 +1,4 @@
-"""A follower of every event for tests, which may be slow and may break off, and what it is promised."""
+"""Subscribers for tests: one of snapshots, and one of every event, which may be slow and may break off."""
 
 import asyncio
 from contextlib import aclosing
@@ -6,10 +6,31 @@ from contextlib import aclosing
 from core.documents import Task
 from core.errors import Unavailable
 from core.events import Cursor, StateChanged
-from gateway.relay import Relay
+from gateway.relay import Relay, Snapshot
 from gateway.relay.fold import is_next
 from gateway.relay.history import BEFORE_ALL, Gap, Told
 from tests.unit.relay.world import World
+
+UNLIMITED_HZ = 1e9
+"""So that a follower is handed all it is awake for: the rate has tests of its own."""
+
+
+class Follower:
+    """A subscriber, and all it got."""
+
+    def __init__(self, relay: Relay, task: Task) -> None:
+        self.seen: list[Snapshot] = []
+        self.failed = False
+        self.running = asyncio.get_running_loop().create_task(self._follow(relay, task))
+
+    async def _follow(self, relay: Relay, task: Task) -> None:
+        try:
+            async with aclosing(relay.follow(task.id, max_hz=UNLIMITED_HZ)) as snapshots:
+                async for snapshot in snapshots:
+                    self.seen.append(snapshot)
+        except Unavailable:
+            assert not self.seen, "only a join may fail"
+            self.failed = True
 
 
 class Reader:
