@@ -23,9 +23,9 @@ from gateway.responses import json_error, json_response
 from gateway.transports.caps import Caps
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.sockets import GraphQLWebSocket, Sockets
 from gateway.transports.streams import Streams
 from gateway.transports.uploads import Uploads
-from gateway.transports.websocket import GraphQLWebSocket, Sockets
 from gateway.trusted import load_trusted
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]

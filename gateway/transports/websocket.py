@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from graphql import OperationType
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from core.cancellation import cancel_until_done
@@ -20,12 +20,10 @@ from core.errors import Unauthenticated, Unavailable
 from core.telemetry import get_logger
 from gateway.identity.authentication import no_longer_valid
 from gateway.identity.principals import LOCAL
-from gateway.metrics import OPEN_SOCKETS, REFUSED, SOCKET_CLOSES
+from gateway.metrics import REFUSED, SOCKET_CLOSES
 from gateway.operations import Operations, Outcome, Refused
 from gateway.replica import Replica
-from gateway.responses import json_error
 from gateway.transports import protocol
-from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.frames import (
     ACK,
     SUBPROTOCOL,
@@ -281,53 +279,3 @@ class Socket:
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
         await self._close(code, reason)
-
-
-class Sockets:
-    """All open sockets of this replica."""
-
-    def __init__(self) -> None:
-        self._open: set[Socket] = set()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    @property
-    def running_operations(self) -> int:
-        """How many operations run on all sockets."""
-        return sum(len(socket.running) for socket in self._open)
-
-    async def serve(self, socket: Socket) -> None:
-        """Keep the socket in the table while it is open."""
-        self._open.add(socket)
-        try:
-            with OPEN_SOCKETS.track_inprogress():
-                await socket.serve()
-        finally:
-            self._open.discard(socket)
-
-    async def leave(self, within_s: float) -> None:
-        """Close every socket as `Socket.leave` says."""
-        await asyncio.gather(*(socket.leave(within_s) for socket in self._open))
-
-
-class GraphQLWebSocket:
-    """The endpoint `/graphql` for WebSockets."""
-
-    def __init__(
-        self, replica: Replica, operations: Operations, sockets: Sockets, caps: Caps, limits: EdgeLimits
-    ) -> None:
-        self._replica = replica
-        self._operations = operations
-        self._sockets = sockets
-        self._caps = caps
-        self._limits = limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        websocket = WebSocket(scope, receive, send)
-        try:
-            with self._caps.sockets.hold(websocket.client.host if websocket.client else ""):
-                await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
-        except CapReached as exc:
-            retry = {"retry-after": str(RETRY_AFTER_S)}
-            await websocket.send_denial_response(json_error(429, "RATE_LIMITED", str(exc), retry))
