@@ -37,9 +37,10 @@ class Size:
 
     variable: str
     unset: int
+    most: int
 
     def run(self, outcomes: Sequence[int], variables: Mapping[str, Any]) -> int:
-        return size_of(variables.get(self.variable), self.unset)
+        return min(self.most, size_of(variables.get(self.variable), self.unset))
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class Program:
 
     steps: list[Step] = field(default_factory=list)
 
-    def size(self, variable: str, unset: int) -> Term:
+    def size(self, variable: str, unset: int, most: int) -> Term:
         """Return how many entries a variable asks for."""
-        return self._add(Size(variable, unset))
+        return self._add(Size(variable, unset, most))
 
     def sum(self, terms: Iterable[Term]) -> Term:
         """Return the terms' sum."""

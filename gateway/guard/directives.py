@@ -34,22 +34,25 @@ class Cost:
     name="listSize",
     locations=[Location.FIELD_DEFINITION],
     description="How many entries a list counts as: what the slicing argument says (a list there counts its entries), "
-    "otherwise the assumed size. The size is that of the field itself or, if any are named, of its sized fields.",
+    "otherwise the assumed size; no more than `maximum`, beyond which the field refuses to answer. The size is that of "
+    "the field itself or, if any are named, of its sized fields.",
 )
 class ListSize:
-    """Where a list gets its size from."""
+    """Where a list gets its size from; `maximum` is not in the specification."""
 
     assumed_size: int | None = UNSET
     slicing_arguments: list[str] | None = UNSET
     sized_fields: list[str] | None = UNSET
     require_one_slicing_argument: bool | None = UNSET
+    maximum: int | None = UNSET
 
 
-def page_size(assumed: int) -> ListSize:
-    """Return the size of a Relay connection: `first`, or what it is without."""
+def page_size(assumed: int, maximum: int) -> ListSize:
+    """Return the size of a Relay connection: `first`, or what it is without it."""
     return ListSize(
         assumed_size=assumed,
         slicing_arguments=["first"],
         sized_fields=["edges", "nodes"],
         require_one_slicing_argument=False,
+        maximum=maximum,
     )

@@ -33,6 +33,7 @@ from graphql import (
 
 from gateway.guard.cost import PARTS
 from gateway.guard.directives import Cost, ListSize
+from gateway.guard.shape import MANY
 
 DEFAULT_LIST_SIZE = 100
 LEAF = 1
@@ -50,6 +51,8 @@ class Price:
     """Of each entry, 0 if it is not a list."""
     size: int
     """How many entries count when no argument says otherwise; those of its sized fields, if it has some."""
+    most: int = MANY
+    """How many entries count whatever is asked for, because the field refuses to give more."""
     slicing_arguments: tuple[str, ...] = ()
     has_sized_fields: bool = False
     list_arguments: tuple[str, ...] = ()
@@ -100,6 +103,7 @@ def _price(field: GraphQLField, cost: Cost | None, list_size: ListSize | None, a
         weight=round(float(cost.weight) * PARTS) if cost else weight,
         entry=entry if is_list else 0,
         size=(list_size.assumed_size if list_size else None) or assumed,
+        most=(list_size.maximum if list_size else None) or MANY,
         slicing_arguments=tuple((list_size.slicing_arguments if list_size else None) or ()),
         has_sized_fields=bool(list_size and list_size.sized_fields),
         list_arguments=tuple(

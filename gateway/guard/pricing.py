@@ -28,7 +28,7 @@ from graphql import (
 )
 
 from gateway.guard.cost import PARTS, Program, Term, size_of
-from gateway.guard.prices import ARGUMENT_ENTRY, DEFAULT_LIST_SIZE, Prices
+from gateway.guard.prices import ARGUMENT_ENTRY, DEFAULT_LIST_SIZE, Price, Prices
 from gateway.guard.shape import INTROSPECTION, MANY
 
 INTROSPECTION_COST = 500
@@ -167,15 +167,15 @@ class _Pricer:
             assert isinstance(total, int)  # No size in there comes from a variable.
             return _Part(ceil(total * self._introspection_scale))
         arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
-        lengths = [self._size(arguments[one], 1) for one in price.list_arguments if one in arguments]
+        lengths = [self._size(arguments[one], 1, MANY) for one in price.list_arguments if one in arguments]
         once = [price.weight, *(self._program.product(ARGUMENT_ENTRY, length) for length in lengths)]
         if price.has_sized_fields:
-            once.append(self._total(inner, self._asked(price.slicing_arguments, arguments, price.size)))
+            once.append(self._total(inner, self._asked(price, arguments)))
         elif price.entry and self._prices.is_sized_above(type_.name, name):
             return _Part(self._program.sum(once), self._program.sum((price.entry, self._total(inner))))
         elif price.entry:
             entry = self._program.sum((price.entry, self._total(inner)))
-            size = self._asked(price.slicing_arguments, arguments, price.size)
+            size = self._asked(price, arguments)
             once.append(self._program.product(size, entry))
         else:
             once.append(self._total(inner))
@@ -191,16 +191,17 @@ class _Pricer:
         inner_type = cast(GraphQLCompositeType, get_named_type(type_.fields[node.name.value].type))
         return self._selections(inner_type, node.selection_set)
 
-    def _asked(self, slicing: tuple[str, ...], arguments: Mapping[str, ValueNode], unset: int) -> Term:
+    def _asked(self, price: Price, arguments: Mapping[str, ValueNode]) -> Term:
         """Return how many entries a field's arguments ask for."""
-        given = [self._size(arguments[name], unset) for name in slicing if name in arguments]
-        return self._program.greatest(given) if given else unset
+        slicing = [arguments[name] for name in price.slicing_arguments if name in arguments]
+        given = [self._size(value, price.size, price.most) for value in slicing]
+        return self._program.greatest(given) if given else price.size
 
-    def _size(self, value: ValueNode, unset: int) -> Term:
+    def _size(self, value: ValueNode, unset: int, most: int) -> Term:
         if isinstance(value, VariableNode):
-            return self._program.size(value.name.value, unset)
+            return self._program.size(value.name.value, unset, most)
         known = _literal_size(value)
-        return unset if known is None else known
+        return unset if known is None else min(most, known)
 
 
 def _literal_size(value: ValueNode) -> int | None:

@@ -18,7 +18,7 @@ from gateway.inputs import check_input
 from gateway.schema.enums import TaskStatus
 from gateway.schema.fields import ContextInfo, mutation, query, subscription
 from gateway.schema.options import OPTIONS_HELP, TaskOptions
-from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, Page
+from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Page
 from gateway.schema.scalars import JSON
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import TaskConnection, TaskFilter, TaskOrder, read_tasks
@@ -107,7 +107,7 @@ class BatchType:
         resolver=_tasks,
         graphql_type=TaskConnection,
         description="Its tasks, a page at a time.",
-        directives=[page_size(DEFAULT_FIRST)],
+        directives=[page_size(DEFAULT_FIRST, MAX_FIRST)],
     )
 
 

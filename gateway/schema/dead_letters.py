@@ -18,6 +18,7 @@ from gateway.schema.paging import (
     DEFAULT_FIRST,
     FIRST_HELP,
     ID,
+    MAX_FIRST,
     Order,
     Page,
     PageInfo,
@@ -111,7 +112,7 @@ class DeadLetterQuery:
     @query(
         DeadLetterConnection,
         "Messages that nobody could read, and tasks of an unknown kind, the latest first.",
-        page_size(DEFAULT_FIRST),
+        page_size(DEFAULT_FIRST, MAX_FIRST),
     )
     async def dead_letters(
         self,

@@ -86,7 +86,7 @@ class ItemMutation:
     @mutation(
         list[ItemType],
         f"Make up to {MAX_ITEMS:,} items at once. If one of them is not valid, none is made.",
-        ListSize(slicing_arguments=["inputs"]),
+        ListSize(slicing_arguments=["inputs"], maximum=MAX_ITEMS),
     )
     async def create_items(
         self,

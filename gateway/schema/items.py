@@ -21,6 +21,7 @@ from gateway.schema.paging import (
     DEFAULT_FIRST,
     FIRST_HELP,
     ID,
+    MAX_FIRST,
     Order,
     Page,
     PageInfo,
@@ -178,7 +179,7 @@ class ItemQuery:
     async def item(self, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]) -> documents.Item:
         return await find_item(id)
 
-    @query(ItemConnection, "Items, a page at a time.", page_size(DEFAULT_FIRST))
+    @query(ItemConnection, "Items, a page at a time.", page_size(DEFAULT_FIRST, MAX_FIRST))
     async def items(
         self,
         first: Annotated[int | None, strawberry.argument(description=FIRST_HELP)] = DEFAULT_FIRST,

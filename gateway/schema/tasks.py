@@ -17,7 +17,18 @@ from gateway.schema.enums import Delivery, Priority, TaskStatus
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.items import created_between
 from gateway.schema.node import NodeType
-from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, ID, Order, Page, PageInfo, count, read_page
+from gateway.schema.paging import (
+    AFTER_HELP,
+    DEFAULT_FIRST,
+    FIRST_HELP,
+    ID,
+    MAX_FIRST,
+    Order,
+    Page,
+    PageInfo,
+    count,
+    read_page,
+)
 from gateway.schema.scalars import JSON
 from gateway.schema.selection import selects
 from gateway.schema.task_view import TaskView
@@ -236,7 +247,9 @@ class TaskQuery:
         return TaskView(await find_task(id, info.context.principal.visible))
 
     @query(
-        TaskConnection, "Your tasks, or everybody's if you are an admin, a page at a time.", page_size(DEFAULT_FIRST)
+        TaskConnection,
+        "Your tasks, or everybody's if you are an admin, a page at a time.",
+        page_size(DEFAULT_FIRST, MAX_FIRST),
     )
     async def tasks(
         self,
