@@ -211,10 +211,10 @@ async def task_kills_workers(load: Load) -> None:
 
 
 async def slow_reader(load: Load) -> None:
-    """Subscribers that read two events a second, of tasks that tell more."""
-    sort = Sort("slow reader's", 0, "tell", {"steps": 100, "pauseS": 0.05})
+    """Subscribers that read five events a second, of tasks that tell twenty."""
+    sort = Sort("slow reader's", 0, "tell", {"steps": 60, "pauseS": 0.05})
     for _ in range(10):
-        load.follow(await load.submit_one(sort), pause_after_next_s=0.5)
+        load.follow(await load.submit_one(sort), pause_after_next_s=0.2)
 
 
 async def late_and_early(load: Load) -> None:
