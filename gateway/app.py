@@ -51,7 +51,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     pages = Pages(settings.ui_dist)
     sockets = Sockets()
     caps = Caps(limits)
-    streams = Streams(limits)
+    streams = Streams(limits, caps)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

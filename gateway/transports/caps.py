@@ -58,7 +58,7 @@ class Caps:
     def __init__(self, limits: EdgeLimits) -> None:
         per_address = limits.connections_per_address
         self.connections = Tally("connections from one address", "connections_per_address", per_address)
-        self.sockets = Tally("WebSockets from one address", "sockets_per_address", per_address)
+        self.sockets = Tally("WebSockets and event streams from one address", "sockets_per_address", per_address)
         self.subscriptions = Tally(
             "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
         )

@@ -80,7 +80,7 @@ class GraphQLHTTP:
         try:
             _check_answerable(request.method, media_type)
             if token is not None and media_type == EVENT_STREAM:
-                return self._streams.open(token)
+                return self._streams.open(token, _address(request))
             context = await self._identify(request)
             if request.method in ("PUT", "DELETE"):
                 return await self._tend(request, token, context)
@@ -137,12 +137,13 @@ class GraphQLHTTP:
     async def _stream(self, request: Request, context: OperationContext) -> EventStream:
         """Return the stream of one operation; what is wrong with its document is told there, as the protocol asks."""
         asked = await self._read(request)
-        stream = self._streams.new(context.owner)
         try:
             prepared = self._prepare(request, asked)
         except Refused as refused:
+            stream = self._streams.new(context.owner, _address(request))
             stream.start(None, None, only(refused.outcome), context, nullcontext())
         else:
+            stream = self._streams.new(context.owner, _address(request))
             self._start(stream, None, prepared, asked, context)
         return stream
 
@@ -230,6 +231,10 @@ class GraphQLHTTP:
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
         return prepared
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _check_answerable(method: str, media_type: str | None) -> None:

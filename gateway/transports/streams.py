@@ -9,6 +9,7 @@ from starlette.types import Receive, Send
 
 from core.cancellation import cancel_until_done
 from gateway.metrics import OPEN_STREAMS
+from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.refusal import Refusal
 from gateway.transports.sse import EventStream
@@ -21,26 +22,40 @@ _SANE_TOKEN = re.compile(r"[A-Za-z0-9._~-]{20,100}")
 class Streams:
     """All event streams of this replica, the reserved ones by their tokens."""
 
-    def __init__(self, limits: EdgeLimits) -> None:
+    def __init__(self, limits: EdgeLimits, caps: Caps) -> None:
         self._limits = limits
-        self._open: set[EventStream] = set()
+        self._caps = caps
+        self._open: dict[EventStream, str] = {}
+        """Each with the address of its client."""
         self._reserved: dict[str, EventStream] = {}
         self._expiries: set[asyncio.Task[None]] = set()
         self._leaving = False
 
     def __len__(self) -> int:
-        return len(self._open | set(self._reserved.values()))
+        return len({*self._open, *self._reserved.values()})
 
     @property
     def running_operations(self) -> int:
         """How many operations run on all streams."""
         return sum(len(stream.running) for stream in {*self._open, *self._reserved.values()})
 
-    def new(self, owner: str, token: str | None = None) -> EventStream:
-        """Return a stream to be served. Raises Refusal when the replica stops."""
+    def new(self, owner: str, address: str) -> EventStream:
+        """Return a stream for one operation, which must be served. Raises Refusal."""
+        stream = self._make(owner)
+        self._take_place(stream, address)
+        return stream
+
+    def _make(self, owner: str, token: str | None = None) -> EventStream:
         if self._leaving:
             raise Refusal(503, "UNAVAILABLE", "This replica is stopping; try again", {"connection": "close"})
         return EventStream(owner, self._limits, token)
+
+    def _take_place(self, stream: EventStream, address: str) -> None:
+        try:
+            self._caps.sockets.take(address)
+        except CapReached as exc:
+            raise Refusal(429, "RATE_LIMITED", str(exc), {"retry-after": str(RETRY_AFTER_S)}) from exc
+        self._open[stream] = address
 
     def reserve(self, owner: str, wanted: str | None) -> str:
         """Return the token of a new stream, which is given up if it isn't opened in time. Raises Refusal.
@@ -55,7 +70,7 @@ class Streams:
         if len(self._expiries) >= self._limits.stream_reservations:
             limit = self._limits.stream_reservations
             raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} reservations that nobody has opened")
-        stream = self._reserved[token] = self.new(owner, token)
+        stream = self._reserved[token] = self._make(owner, token)
         expiry = asyncio.create_task(self._expire(stream), name="event stream's reservation")
         self._expiries.add(expiry)
         expiry.add_done_callback(self._expiries.discard)
@@ -68,32 +83,31 @@ class Streams:
             raise _unknown_token()
         return stream
 
-    def open(self, token: str) -> EventStream:
-        """Return a reserved stream that nobody has opened, to be served. Raises Refusal.
+    def open(self, token: str, address: str) -> EventStream:
+        """Return a reserved stream that nobody has opened, which must be served. Raises Refusal.
 
         Its token says enough of who asks: it was given to a known caller, and an EventSource can send no other header.
         """
         stream = self._find(token)
         if stream in self._open:
             raise Refusal(409, "CONFLICT", "Expected a stream that isn't open")
-        self._open.add(stream)
+        self._take_place(stream, address)
         return stream
 
     async def serve(self, stream: EventStream, receive: Receive, send: Send) -> None:
         """Keep the stream in the table while it is open; its token ends with it."""
-        self._open.add(stream)
         try:
             with OPEN_STREAMS.track_inprogress():
                 await stream.serve(receive, send)
         finally:
-            self._open.discard(stream)
+            self._caps.sockets.give_back(self._open.pop(stream))
             self._forget(stream)
 
     async def leave(self, within_s: float) -> None:
         """End every stream as `EventStream.leave` says, and open no more."""
         self._leaving = True
         await cancel_until_done(self._expiries)
-        for stream in set(self._reserved.values()) - self._open:
+        for stream in set(self._reserved.values()) - self._open.keys():
             await self._give_up(stream)
         await asyncio.gather(*(stream.leave(within_s) for stream in self._open))
 

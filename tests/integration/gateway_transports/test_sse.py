@@ -376,6 +376,48 @@ class TestLimits:
                 assert await stream.read_block() == [":"]
 
 
+class TestOneAddress:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(connections_per_address=2, trusted_proxies="127.0.0.0/8")
+
+    async def test_open_streams_of_one_address_are_bounded(self, edge: Edge, client: httpx.AsyncClient) -> None:
+        token = await reserve(client)
+        silence = {"query": "subscription { silence }"}
+        async with opened(client, headers=token), opened(client, "POST", json=silence):
+            await edge.probe.wait_for_sources(1)
+            waiting = await reserve(client)
+            for response in (
+                await client.post("/graphql", json=silence, headers=EVENTS),
+                await client.get("/graphql", headers=EVENTS | waiting),
+            ):
+                assert (response.status_code, code_of(response)) == (429, "RATE_LIMITED")
+                assert response.headers["retry-after"] == "5"
+            assert edge.probe.open_sources == 1
+        async with asyncio.timeout(10):
+            while len(edge.app.state.caps.sockets):  # noqa: ASYNC110  # The tally has no event.
+                await asyncio.sleep(0.01)
+        async with opened(client, headers=waiting):
+            pass
+
+
+class TestStalledReader:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(stalled_write_s=0.3)
+
+    async def test_client_that_reads_nothing_any_more_is_dropped(self, edge: Edge) -> None:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, limit=1024)
+        writer.write(
+            b"GET /graphql?query=subscription%7Bflood(size:100000)%7D HTTP/1.1\r\nHost: x\r\n"
+            b"Accept: text/event-stream\r\n\r\n"
+        )
+        await edge.probe.wait_for_sources(1)
+        await edge.probe.wait_for_sources(0)
+        await edge.wait_until_empty()
+        writer.transport.abort()
+
+
 class TestShutdown:
     async def test_queries_end_and_streams_close_without_a_complete(
         self, edge: Edge, client: httpx.AsyncClient

@@ -2,13 +2,14 @@
 
 import pytest
 
+from gateway.transports.caps import Caps
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.refusal import Refusal
 from gateway.transports.streams import Streams
 
 
 async def test_stream_takes_operations_of_its_owner_only() -> None:
-    streams = Streams(EdgeLimits())
+    streams = Streams(EdgeLimits(), Caps(EdgeLimits()))
     token = streams.reserve("alice", None)
     assert streams.find(token, "alice").token == token
     with pytest.raises(Refusal) as another:
@@ -22,7 +23,7 @@ async def test_stream_takes_operations_of_its_owner_only() -> None:
 
 
 async def test_tokens_can_not_be_guessed() -> None:
-    streams = Streams(EdgeLimits())
+    streams = Streams(EdgeLimits(), Caps(EdgeLimits()))
     tokens = {streams.reserve("alice", None) for _ in range(100)}
     assert len(tokens) == 100
     assert min(len(token) for token in tokens) >= 32
