@@ -14,6 +14,7 @@ SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that thi
 HTTP_RESPONSES = Counter("headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",))
 WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")
 SUBSCRIBERS = Gauge("headway_relay_subscribers", "Subscribers that follow these tasks now.")
+BOARDS = Gauge("headway_relay_boards", "Subscribers that follow all tasks matching a filter now.")
 CONNECTIONS = Gauge("headway_connections", "TCP connections that are open now, of any protocol.")
 REFUSED = Counter("headway_refused", "What was refused because a cap was reached or a time was up, by cap.", ("cap",))
 REFUSED_CREDENTIALS = Counter("headway_refused_credentials", "Callers whose API key or token was missing or refused.")

@@ -6,6 +6,7 @@ from prometheus_client import REGISTRY
 
 from core.settings import Settings
 from gateway.opening import open_replica
+from tests.integration.relay.boards import open_board
 from tests.integration.relay.conftest import Submit
 
 
@@ -29,3 +30,11 @@ async def test_gauges_count_watched_tasks_and_subscribers_and_fall_back_to_nothi
             await anext(second)
             assert gauges() == (1, 2)
         assert gauges() == (0, 0)
+
+
+async def test_the_gauge_of_boards_counts_them_and_falls_back_to_nothing(settings: Settings, submit: Submit) -> None:
+    async with open_replica(settings.model_copy(update={"broker": "direct"})) as replica:
+        assert REGISTRY.get_sample_value("headway_relay_boards") == 0
+        async with open_board(replica.services.relay), open_board(replica.services.relay):
+            assert REGISTRY.get_sample_value("headway_relay_boards") == 2
+        assert REGISTRY.get_sample_value("headway_relay_boards") == 0
