@@ -42,12 +42,19 @@ class Reader:
         self.reading.set()
         self._relay = relay
         self._task = task
+        self._checked = 0
         self.running = asyncio.get_running_loop().create_task(self._follow())
 
     @property
     def is_done(self) -> bool:
         """Whether it has got the end."""
         return self.running.done() and bool(self.seen) and is_end(self.seen[-1])
+
+    def check(self, world: World) -> None:
+        """Check what it got, if that is more than it was."""
+        if len(self.seen) > self._checked:
+            check(self.seen, world)
+            self._checked = len(self.seen)
 
     async def rejoin(self) -> None:
         """Break off and go on from the last id."""

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, TaskStatus
 from gateway.relay import Relay, Snapshot, channels, events, history, relay
-from tests.unit.relay.subscribers import UNLIMITED_HZ, Follower, Reader, check
+from tests.unit.relay.subscribers import UNLIMITED_HZ, Follower, Reader
 from tests.unit.relay.world import NAMESPACE, FakeRedis, FakeStored, FakeStreams, World
 
 TURNS = 12
@@ -224,7 +224,7 @@ class Joining(RuleBasedStateMachine):
         for reader in self.readers:
             if reader.running.done():
                 reader.running.result()
-            check(reader.seen, self.world)
+            reader.check(self.world)
         for follower in self.followers:
             if follower.running.done():
                 follower.running.result()
@@ -270,7 +270,7 @@ class Joining(RuleBasedStateMachine):
             assert follower.failed or follower.seen[-1].task.status.is_terminal
         for reader in self.readers:
             reader.running.result()
-            check(reader.seen, self.world)
+            reader.check(self.world)
             assert reader.is_done
         assert (self.relay.watched, self.relay.subscribers) == (0, 0)
 
@@ -287,4 +287,4 @@ class Joining(RuleBasedStateMachine):
 Joining.TestCase.settings = settings(
     max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-TestJoining = Joining.TestCase
+TestJoining = pytest.mark.timeout(300)(Joining.TestCase)
