@@ -203,12 +203,13 @@ def requeued(
     by: str,
     reason: str,
     crashes: int | None = None,
+    told: dict[str, Any] | None = None,
     lease_ended_by: datetime | None = None,
 ) -> Transition:
     """RUNNING or RETRYING → QUEUED under `epoch + 1`: a retry is due, a dead worker's task is taken over, or a
-    draining worker hands back. `crashes` is the new count where a worker died; with `lease_ended_by` the change is made
-    only if the lease had ended by then."""
-    fields: dict[str, Any] = {"lease": None, "claim": None, "run_at": None}
+    draining worker hands back. `crashes` is the new count where a worker died, `told` the progress where its holder
+    gives it back; with `lease_ended_by` the change is made only if the lease had ended by then."""
+    fields: dict[str, Any] = {"lease": None, "claim": None, "run_at": None, **(told or {})}
     if crashes is not None:
         fields["crashes"] = crashes
     return _change(
@@ -264,7 +265,7 @@ def expired(task_id: UUID, epoch: int, *, by: str) -> Transition:
     )
 
 
-def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) -> Transition:
+def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None, told: dict[str, Any]) -> Transition:
     """RUNNING → CANCELLING by the holder, which has read the intent."""
     return _change(
         task_id,
@@ -274,6 +275,7 @@ def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None) ->
         status=TaskStatus.CANCELLING,
         by=by,
         reason=reason,
+        fields=told,
     )
 
 
@@ -302,10 +304,11 @@ def seized(
     by: str,
     error: TaskFailure | None,
     reason: str | None = None,
+    told: dict[str, Any] | None = None,
     lease_ended_by: datetime | None = None,
 ) -> Transition:
     """RUNNING or CANCELLING → CANCELLED or FAILED under `epoch + 1`, taken from a worker that is dead or deaf; with
-    `lease_ended_by` only if the lease had ended by then."""
+    `told` where its process still knows the progress, with `lease_ended_by` only if the lease had ended by then."""
     return _change(
         task_id,
         expect_epoch=epoch,
@@ -315,5 +318,6 @@ def seized(
         by=by,
         reason=reason,
         error=error,
+        fields=told,
         lease_ended_by=lease_ended_by,
     )

@@ -14,11 +14,11 @@ from core.settings import Settings
 from core.telemetry import configure_logging
 
 
-def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]]) -> int:
-    """Call `run` with the settings and a name that no other process has; return the exit code."""
+def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name: str | None = None) -> int:
+    """Call `run` with the settings and `name`, or a name that no other process has; return the exit code."""
     settings = Settings()
     configure_logging(settings, role)
-    name = f"{role}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+    name = name or f"{role}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
     async def named() -> None:
         structlog.contextvars.bind_contextvars(**{role: name})

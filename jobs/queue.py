@@ -2,7 +2,8 @@
 
 The keys are arq's own, so its `Job` class and its tools keep working: the sorted set of waiting jobs,
 `arq:job:<ticket>` with the call, and `arq:in-progress:<ticket>` while a worker has it. A taken ticket leaves the sorted
-set at once, so running jobs neither hide new work from idle workers nor fill the bridge's window.
+set at once, so running jobs neither hide new work from idle workers nor fill the bridge's window. Suspects have
+a sorted set of their own: whoever takes from it runs the task alone.
 """
 
 import time
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 
 from core.messages import arq_queue_name
 from core.scripts import Script
+from jobs.losses import is_suspect
 
 FUNCTION = "run_task"
 """The one arq function: the ticket says the rest."""
@@ -58,13 +60,18 @@ def wake_channel(namespace: str) -> str:
     return f"{namespace}:wake:workers"
 
 
-class RunQueue:
-    """The short queue between bridge and workers. Every method raises redis.RedisError if Redis does not answer."""
+def suspects_wake_channel(namespace: str) -> str:
+    """Return the channel that tells workers of new suspects."""
+    return f"{namespace}:wake:suspects"
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+
+class RunQueue:
+    """One run queue. Every method raises redis.RedisError if Redis does not answer."""
+
+    def __init__(self, redis: Redis, name: str, wake: str) -> None:
         self._redis = redis
-        self._wake = wake_channel(namespace)
-        self.name = arq_queue_name(namespace)
+        self._wake = wake
+        self.name = name
 
     async def put(self, tickets: Sequence[str]) -> int:
         """Enqueue tickets in their order and wake the workers; one already waiting or in progress stays as it is.
@@ -118,3 +125,16 @@ class RunQueue:
             for ticket, score, in_progress in zip(tickets, found[::2], found[1::2], strict=True)
             if score is None and not in_progress
         ]
+
+
+class RunQueues:
+    """The short queue between bridge and workers, and the one of suspects."""
+
+    def __init__(self, redis: Redis, namespace: str) -> None:
+        name = arq_queue_name(namespace)
+        self.common = RunQueue(redis, name, wake_channel(namespace))
+        self.suspects = RunQueue(redis, f"{name}:suspects", suspects_wake_channel(namespace))
+
+    def of(self, crashes: int) -> RunQueue:
+        """Return the queue that a task with this count of crashes belongs in."""
+        return self.suspects if is_suspect(crashes) else self.common

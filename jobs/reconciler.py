@@ -1,24 +1,27 @@
 """Sets right what a crash or an outage left behind, and does what is due. One scan a second, by the leading bridge."""
 
 import asyncio
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from prometheus_client import Counter
 
 from core import contents
 from core.clock import utc_now
-from core.documents import Task, TaskFailure
+from core.documents import Task
 from core.messages import TaskMessage
 from core.publisher import Publisher, PublishFailed
 from core.states import HELD, UNCLAIMED, Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from core.transitions import Transition, cancelled_unclaimed, due, expired, requeued, seized
+from core.transitions import Transition, cancelled_unclaimed, due, expired, requeued
 from jobs.ledger import Ledger
-from jobs.queue import RunQueue
-from jobs.runner import CRASHES_ALLOWED
+from jobs.losses import judge
+from jobs.queue import RunQueue, RunQueues
 
 UNTOLD_AFTER_S = 5.0
 """How long a PENDING task may wait for its publish, or a QUEUED one for its place in arq, before it is looked after."""
@@ -46,13 +49,13 @@ class Reconciler:
         self,
         ledger: Ledger,
         streams: EventStreams,
-        queue: RunQueue,
+        queues: RunQueues,
         publisher: Publisher,
         backlog: Backlog | None,
     ) -> None:
         self._ledger = ledger
         self._streams = streams
-        self._queue = queue
+        self._queues = queues
         self._publisher = publisher
         self._backlog = backlog
         self._swept_at: datetime | None = None
@@ -62,13 +65,25 @@ class Reconciler:
         now = utc_now()
         await self._expire(now)
         await self._cancel_asked(now)
-        await self._start_scheduled(now)
+        await self.start_due()
         await self._publish_owed(now)
         if judges_leases:
             await self._take_over(now)
-        await self._retry(now)
         await self._put_back_lost(now)
         await self._sweep_contents(now)
+
+    async def start_due(self) -> None:
+        """Start what is scheduled, and queue what is to be tried again, where the time has come. Raises as `scan`."""
+        now = utc_now()
+        await self._start_scheduled(now)
+        await self._retry(now)
+
+    async def next_due_s(self) -> float:
+        """Return in how many seconds something falls due next; infinite if nothing waits."""
+        statuses = [TaskStatus.SCHEDULED.value, TaskStatus.RETRYING.value]
+        later = {"run_at": {"$type": "date", "$gt": utc_now()}, "status": {"$in": statuses}}
+        first = await Task.get_pymongo_collection().find_one(later, {"run_at": 1}, sort=[("run_at", 1)])
+        return math.inf if first is None else float((first["run_at"] - utc_now()).total_seconds())
 
     async def _find(self, query: Mapping[str, Any], sort: str) -> list[Task]:
         return await Task.find(query).sort(f"+{sort}").limit(BATCH).to_list()
@@ -81,8 +96,18 @@ class Reconciler:
             await self._streams.append(events)
         return events
 
-    async def _put(self, events: Sequence[StreamEvent]) -> None:
-        await self._queue.put([TaskMessage(event.task_id, event.cursor.epoch).ticket for event in events])
+    async def _put(self, events: Sequence[StreamEvent], crashes: Mapping[UUID, int]) -> None:
+        """Put tasks that were just queued where their counts of crashes belong."""
+        queued = [(event.task_id, event.cursor.epoch, crashes[event.task_id]) for event in events]
+        for queue, tickets in self._by_queue(queued).items():
+            await queue.put(tickets)
+
+    def _by_queue(self, queued: Sequence[tuple[UUID, int, int]]) -> Mapping[RunQueue, list[str]]:
+        """Return the tickets of tasks, given by id, epoch and count of crashes, under the queue they belong in."""
+        tickets: defaultdict[RunQueue, list[str]] = defaultdict(list)
+        for task_id, epoch, crashes in queued:
+            tickets[self._queues.of(crashes)].append(TaskMessage(task_id, epoch).ticket)
+        return tickets
 
     async def _expire(self, now: datetime) -> None:
         late = await self._find({"deadline": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
@@ -148,30 +173,17 @@ class Reconciler:
     async def _take_over(self, now: datetime) -> None:
         dead = await self._find({"lease.until": {"$lte": now}, "status": {"$in": sorted(HELD)}}, "lease.until")
         events = await self._commit("taken over", [self._judge(task, now) for task in dead])
-        await self._put([event for event in events if not event.ends])
+        again = [event for event in events if not event.ends]
+        await self._put(again, {task.id: task.crashes + 1 for task in dead})
 
     def _judge(self, task: Task, now: datetime) -> Transition:
-        by, crashes = self._ledger.actor, task.crashes + 1
         lost = f"{task.lease.worker if task.lease else 'its worker'} stopped beating"
-        if task.cancel_requested_at is not None:
-            return seized(
-                task.id,
-                task.epoch,
-                TaskStatus.CANCELLED,
-                by=by,
-                error=None,
-                reason=task.cancel_reason,
-                lease_ended_by=now,
-            )
-        if crashes > CRASHES_ALLOWED:
-            error = TaskFailure(code="WORKER_LOST", message=f"{lost}; {crashes} workers were lost with this task")
-            return seized(task.id, task.epoch, TaskStatus.FAILED, by=by, error=error, lease_ended_by=now)
-        return requeued(task.id, task.epoch, by=by, reason=lost, crashes=crashes, lease_ended_by=now)
+        return judge(task, by=self._ledger.actor, lost=lost, lease_ended_by=now)
 
     async def _retry(self, now: datetime) -> None:
         ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.RETRYING.value}, "run_at")
         again = [requeued(task.id, task.epoch, by=self._ledger.actor, reason="its retry is due") for task in ready]
-        await self._put(await self._commit("retried", again))
+        await self._put(await self._commit("retried", again), {task.id: task.crashes for task in ready})
 
     async def _put_back_lost(self, now: datetime) -> None:
         waiting = await self._find(
@@ -181,11 +193,13 @@ class Reconciler:
             },
             "status_at",
         )
-        missing = await self._queue.missing([TaskMessage(task.id, task.epoch).ticket for task in waiting])
-        if missing:
-            REPAIRS.labels("put back").inc(len(missing))
-            log.info("Put back", tasks=len(missing), first=missing[0])
-            await self._queue.put(missing)
+        queued = [(task.id, task.epoch, task.crashes) for task in waiting]
+        for queue, tickets in self._by_queue(queued).items():
+            missing = await queue.missing(tickets)
+            if missing:
+                REPAIRS.labels("put back").inc(len(missing))
+                log.info("Put back", tasks=len(missing), first=missing[0], queue=queue.name)
+                await queue.put(missing)
 
     async def _sweep_contents(self, now: datetime) -> None:
         if self._swept_at is None or now >= self._swept_at + SWEEP_EVERY:

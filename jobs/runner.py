@@ -21,6 +21,7 @@ from jobs.context import LoopContext
 from jobs.dead_letters import bury_task
 from jobs.kinds import Kind
 from jobs.ledger import Ledger
+from jobs.losses import is_suspect
 from jobs.outcome import Died, Outcome, Raised, Returned, Stopped, raised, returned
 from jobs.processes import Processes
 from jobs.progress import Announcer
@@ -29,8 +30,6 @@ CANCEL_GRACE_S = 5.0
 """How long code may take to yield before it is left behind (a coroutine) or has been killed (a process)."""
 KILLS = 5
 """How often code is asked to yield within the grace: a driver may swallow one cancellation (see core.cancellation)."""
-CRASHES_ALLOWED = 2
-"""A task that kills its worker or its process once more than this ends FAILED with WORKER_LOST."""
 RETRY_BASE_S = 1.0
 RETRY_CAP_S = 60.0
 MONGO_RETRY_S = 0.5
@@ -128,7 +127,10 @@ class Runner:
     async def _announce_cancelling(self, attempt: Attempt) -> None:
         task = attempt.task
         await self._write(
-            attempt, lambda cursor: cancelling(task.id, cursor, by=self._ledger.actor, reason=task.cancel_reason)
+            attempt,
+            lambda cursor: cancelling(
+                task.id, cursor, by=self._ledger.actor, reason=task.cancel_reason, told=attempt.told()
+            ),
         )
 
     async def _write(self, attempt: Attempt, build: Callable[[Cursor], Transition]) -> TaskStatus | None:
@@ -165,11 +167,11 @@ class Runner:
             case Died() if attempt.interruption is Interruption.CANCEL:
                 return self._stop(attempt, is_forced=False, cursor=cursor)
             case Died(reason):
-                crashes = task.crashes + 1
-                if crashes > CRASHES_ALLOWED:
-                    error = TaskFailure(code="WORKER_LOST", message=f"{reason}, {crashes} times")
+                if is_suspect(task.crashes):
+                    error = TaskFailure(code="WORKER_LOST", message=f"{reason}, the last of {task.crashes + 1} times")
                     return failed(task.id, cursor, by=by, error=error, failures=task.failures, told=told)
-                return requeued(task.id, attempt.epoch, by=by, reason=reason, crashes=crashes)
+                task.crashes += 1
+                return requeued(task.id, attempt.epoch, by=by, reason=reason, crashes=task.crashes, told=told)
             case Stopped(is_forced):
                 return self._stop(attempt, is_forced, cursor)
 
@@ -186,7 +188,7 @@ class Runner:
                 told=attempt.told(),
             )
         if attempt.interruption is Interruption.SHUTDOWN:
-            return requeued(task.id, attempt.epoch, by=by, reason="its worker shuts down")
+            return requeued(task.id, attempt.epoch, by=by, reason="its worker shuts down", told=attempt.told())
         error = TaskFailure(code="TIMEOUT", message=f"the attempt took longer than {task.timeout_s:g} s")
         return self._fail(attempt, error, Raised(error.code, error.message, is_permanent=False), cursor)
 

@@ -27,11 +27,13 @@ from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
 from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
-from jobs.queue import RunQueue
+from jobs.queue import RunQueues
 from jobs.reconciler import Backlog, Reconciler
 from jobs.wakeups import listen
 
 SCAN_EVERY_S = 1.0
+DUE_GAP_S = 0.1
+"""How often, at most, a bridge looks for what falls due."""
 
 log = get_logger("jobs.bridge")
 
@@ -57,12 +59,20 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
             leads = before is not None
             if leads:
                 await reconciler.scan(judges_leases=time.monotonic() >= judges_at)
+                await start_due_until(started + SCAN_EVERY_S, reconciler)
         except PyMongoError as exc:
             log.warning("Reconciling waits for MongoDB", error=str(exc))
             judges_at = time.monotonic() + LEASE_S
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("Reconciling waits for Redis", error=str(exc))
         await asyncio.sleep(max(0.0, SCAN_EVERY_S - (time.monotonic() - started)))
+
+
+async def start_due_until(end: float, reconciler: Reconciler) -> None:
+    """Start what falls due before `end` at its time: a scan a second alone would start it up to a second late."""
+    while (due_s := await reconciler.next_due_s()) < end - time.monotonic():
+        await asyncio.sleep(max(due_s, DUE_GAP_S))
+        await reconciler.start_due()
 
 
 @dataclass(frozen=True)
@@ -101,13 +111,13 @@ async def run(settings: Settings, name: str) -> None:
         ledger = Ledger(name)
         stack.push_async_callback(ledger.aclose)
         streams = EventStreams(redis, settings.namespace)
-        queue = RunQueue(redis, settings.namespace)
+        queues = RunQueues(redis, settings.namespace)
         supply = await open_supply(settings, redis, stack)
         leadership = Leadership(mongo[settings.mongo_database]["leases"], name)
-        reconciler = Reconciler(ledger, streams, queue, supply.publisher, supply.backlog)
+        reconciler = Reconciler(ledger, streams, queues, supply.publisher, supply.backlog)
         loops = [
             *supply.loops,
-            Pump(supply.source, queue, ledger, streams, settings.bridge_window).run(),
+            Pump(supply.source, queues.common, ledger, streams, settings.bridge_window).run(),
             lead(leadership, reconciler),
         ]
         async with asyncio.TaskGroup() as group:

@@ -1,11 +1,17 @@
-"""`python -m jobs.worker`: opens the connections, runs the worker until SIGTERM, drains, closes."""
+"""`python -m jobs.worker`: opens the connections, runs the worker until SIGTERM, drains, closes.
+
+With a ticket, a name and its parent's pid as arguments it is a suspect's own worker: see jobs/worker/isolation.py.
+"""
 
 import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
+
+from redis.asyncio import Redis
 
 from core.cancellation import cancel_until_done
 from core.connections import open_mongo, open_redis
@@ -18,17 +24,22 @@ from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.processes import Processes
 from jobs.progress import Announcer
-from jobs.queue import RunQueue, wake_channel
+from jobs.queue import RunQueues, suspects_wake_channel, wake_channel
 from jobs.runner import Runner
 from jobs.wakeups import listen
 from jobs.worker.arq_worker import TaskWorker
 from jobs.worker.beat import Beat
+from jobs.worker.isolation import Isolation, watch_parent
+
+END_S = 1.0
+"""What handing back and closing may take after the draining, before a suspect's process is killed."""
+ALONE = {"worker_slots": 1, "worker_processes": 1, "mongo_pool_min": 0}
 
 log = get_logger("jobs.worker")
 
 
-async def run(settings: Settings, name: str) -> None:
-    """Run one worker until SIGTERM or SIGINT. Raises StartupError."""
+async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
+    """Run one worker until SIGTERM or SIGINT; with a ticket only that one task, alone. Raises StartupError."""
     async with contextlib.AsyncExitStack() as stack:
         mongo = await open_mongo(settings)
         stack.push_async_callback(mongo.close)
@@ -38,40 +49,77 @@ async def run(settings: Settings, name: str) -> None:
         stack.push_async_callback(ledger.aclose)
         announcer = Announcer(EventStreams(redis, settings.namespace), ledger)
         processes = await stack.enter_async_context(Processes(settings.worker_processes, settings.extra_kinds))
-        await processes.warm_up()
-        queue = RunQueue(redis, settings.namespace)
+        if ticket is None:
+            await processes.warm_up()
+        queues = RunQueues(redis, settings.namespace)
         runner = Runner(load_kinds(settings.extra_kinds), ledger, announcer, processes)
-        worker = TaskWorker(redis, queue, ledger, announcer, runner, slots=settings.worker_slots)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, worker.stop)
+        worker = TaskWorker(
+            redis, queues, ledger, announcer, runner, slots=settings.worker_slots, is_alone=ticket is not None
+        )
+        isolation = Isolation(queues.suspects, ledger, announcer, patience_s=settings.drain_s + END_S)
         beat = Beat(settings, name, worker.running)
         beat.start()
         stack.callback(beat.stop)
-
-        async with asyncio.TaskGroup() as group:
-
-            def on_cancel(data: bytes) -> None:
-                if data and UUID(data.decode()) in worker.running:
-                    group.create_task(worker.cancel_if_asked(UUID(data.decode())), name="cancel")
-
-            handlers: dict[str, Callable[[bytes], None]] = {
-                wake_channel(settings.namespace): worker.wake,
-                cancel_channel(settings.namespace): on_cancel,
-            }
-            loops = [
-                group.create_task(announcer.run(), name="announcer"),
-                group.create_task(announcer.record_forever(), name="progress to MongoDB"),
-                group.create_task(listen(redis, handlers), name="wake-ups"),
-                group.create_task(worker.renew_forever(beat), name="renewal"),
-            ]
-            log.info("Worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
-            await worker.main()
-            log.info("Worker drains", running=len(worker.running))
-            await worker.drain(settings.drain_s)
-            await cancel_until_done(loops)
+        loops = [announcer.run(), announcer.record_forever(), worker.renew_forever(beat)]
+        if ticket is None:
+            await _work(settings, redis, worker, isolation, loops, [worker.main(), isolation.run()])
+        else:
+            await _work(settings, redis, worker, isolation, loops, [worker.run_only(ticket)])
         await announcer.flush()
     log.info("Worker has stopped")
 
 
+async def _work(
+    settings: Settings,
+    redis: Redis,
+    worker: TaskWorker,
+    isolation: Isolation,
+    loops: Sequence[Coroutine[Any, Any, None]],
+    work: Sequence[Coroutine[Any, Any, None]],
+) -> None:
+    """Run `loops` beside the work until that is done or was stopped, and what the worker still runs is drained."""
+
+    def stop() -> None:
+        worker.stop()
+        isolation.stop()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop)
+
+    async with asyncio.TaskGroup() as group:
+
+        def on_cancel(data: bytes) -> None:
+            if data and UUID(data.decode()) in worker.running:
+                group.create_task(worker.cancel_if_asked(UUID(data.decode())), name="cancel")
+
+        handlers: dict[str, Callable[[bytes], None]] = {
+            wake_channel(settings.namespace): worker.wake,
+            suspects_wake_channel(settings.namespace): isolation.wake,
+            cancel_channel(settings.namespace): on_cancel,
+        }
+        beside = [group.create_task(loop, name="worker loop") for loop in (*loops, listen(redis, handlers))]
+        main, *others = [group.create_task(part, name="worker") for part in work]
+        log.info("Worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
+        await main
+        log.info("Worker drains", running=len(worker.running))
+        await worker.drain(settings.drain_s)
+        for other in others:
+            await other
+        await cancel_until_done(beside)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the worker that the arguments ask for; return the exit code."""
+    if not argv:
+        return run_process("worker", run)
+    ticket, name, parent = argv
+
+    async def run_alone(settings: Settings, own_name: str) -> None:
+        watch_parent(int(parent), settings.drain_s + END_S)
+        await run(settings.model_copy(update=ALONE), own_name, ticket)
+
+    return run_process("worker", run_alone, name)
+
+
 if __name__ == "__main__":
-    sys.exit(run_process("worker", run))
+    sys.exit(main(sys.argv[1:]))

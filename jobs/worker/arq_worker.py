@@ -23,7 +23,7 @@ from jobs.attempt import Attempt, Interruption
 from jobs.kinds import MAX_TIMEOUT_S
 from jobs.ledger import Ledger
 from jobs.progress import Announcer
-from jobs.queue import FUNCTION, RunQueue, decode_job, encode_job
+from jobs.queue import FUNCTION, RunQueues, decode_job, encode_job
 from jobs.runner import Runner
 from jobs.worker.beat import Beat
 
@@ -41,11 +41,23 @@ async def _run_task(ctx: dict[str, object]) -> None:
 
 
 class TaskWorker(Worker):
-    """Takes tickets while it has free slots and runs their tasks. `stop` makes `main` return once it has drained."""
+    """Takes tickets while it has free slots and runs their tasks. `stop` makes `main` and `run_only` return.
+
+    `is_alone` says that it is there for one suspect.
+    """
 
     def __init__(
-        self, redis: Redis, queue: RunQueue, ledger: Ledger, announcer: Announcer, runner: Runner, *, slots: int
+        self,
+        redis: Redis,
+        queues: RunQueues,
+        ledger: Ledger,
+        announcer: Announcer,
+        runner: Runner,
+        *,
+        slots: int,
+        is_alone: bool = False,
     ) -> None:
+        queue = queues.suspects if is_alone else queues.common
         super().__init__(
             [func(_run_task, name=FUNCTION)],
             queue_name=queue.name,
@@ -61,6 +73,7 @@ class TaskWorker(Worker):
             job_deserializer=decode_job,
         )
         self._queue = queue
+        self._queues = queues
         self._ledger = ledger
         self._announcer = announcer
         self._runner = runner
@@ -94,14 +107,30 @@ class TaskWorker(Worker):
                     async with asyncio.timeout(POLL_S):
                         await self._wake.wait()
 
+    async def run_only(self, ticket: str) -> None:
+        """Claim what this ticket stands for and run it to its end, unless stopped before."""
+        self._unclaimed = [ticket]
+        while self._unclaimed and not self._stopping:
+            try:
+                await self._claim()
+            except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
+                log.warning("A claim waits", error=str(exc), ticket=ticket)
+                await asyncio.sleep(RETRY_S)
+        pending = set(self.tasks.values())
+        while pending and not self._stopping:
+            _, pending = await asyncio.wait(pending, timeout=POLL_S)
+
     async def _poll(self) -> bool:
         free = self.max_jobs - len(self.tasks) - len(self._unclaimed)
         taken = await self._queue.take(free) if free > 0 else []
         self._unclaimed += taken
+        await self._claim()
+        return len(taken) == free > 0
+
+    async def _claim(self) -> None:
         if self._unclaimed:
             await self.start_jobs([ticket.encode() for ticket in self._unclaimed])
             self._unclaimed.clear()
-        return len(taken) == free > 0
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Claim these tickets in one batch and start what was won. Raises PyMongoError; it may be called again."""
@@ -143,7 +172,8 @@ class TaskWorker(Worker):
         ):  # arq's leftovers expire; the reconciler puts again.
             await self._queue.forget([attempt.ticket])
             if status is TaskStatus.QUEUED:
-                await self._queue.put([TaskMessage(attempt.task_id, attempt.epoch + 1).ticket])
+                ticket = TaskMessage(attempt.task_id, attempt.epoch + 1).ticket
+                await self._queues.of(attempt.task.crashes).put([ticket])
 
     async def cancel_if_asked(self, task_id: UUID) -> None:
         """Stop a running task whose cancel is recorded. While MongoDB is away this does nothing: the beat finds it."""

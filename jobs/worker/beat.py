@@ -134,13 +134,13 @@ class Beat(threading.Thread):
         return attempt.overdue_at if asked is None else min(attempt.overdue_at, asked.seen_at + CANCEL_GRACE_S)
 
     def _verdict(self, attempt: Attempt, *, is_overdue: bool) -> Transition:
-        task, epoch = attempt.task, attempt.epoch
+        task, epoch, told = attempt.task, attempt.epoch, attempt.told()
         if not is_overdue:
-            return requeued(task.id, epoch, by=self._worker, reason="another task blocked its worker")
+            return requeued(task.id, epoch, by=self._worker, reason="another task blocked its worker", told=told)
         asked = self._asked.get(attempt)
         if asked is not None or attempt.interruption is Interruption.CANCEL:
             reason = asked.reason if asked is not None else task.cancel_reason
             error = TaskFailure(code="FORCED", message="the code did not yield and blocked its worker")
-            return seized(task.id, epoch, TaskStatus.CANCELLED, by=self._worker, error=error, reason=reason)
+            return seized(task.id, epoch, TaskStatus.CANCELLED, by=self._worker, error=error, reason=reason, told=told)
         error = TaskFailure(code="TIMEOUT", message=f"took longer than {task.timeout_s:g} s and blocked its worker")
-        return seized(task.id, epoch, TaskStatus.FAILED, by=self._worker, error=error)
+        return seized(task.id, epoch, TaskStatus.FAILED, by=self._worker, error=error, told=told)

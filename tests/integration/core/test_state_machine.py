@@ -23,6 +23,7 @@ from core.transitions import Transition
 
 FAILURE = TaskFailure(code="BROKEN", message="costs $5 and $attempt")
 TOLD = transitions.progress_fields(TaskProgress(current=3, message="$attempt"), None)
+TELLERS = {"succeeded", "failed", "retrying", "requeued", "cancelling", "cancelled", "seized"}
 REQUEUABLE = {TaskStatus.RUNNING, TaskStatus.RETRYING}
 Build = Callable[[UUID, int, int], Transition]
 
@@ -43,12 +44,12 @@ WRITERS: dict[str, tuple[Build, set[TaskStatus] | frozenset[TaskStatus]]] = {
         ),
         {TaskStatus.RUNNING},
     ),
-    "requeued": (lambda i, e, n: transitions.requeued(i, e, by="r", reason="$x", crashes=1), REQUEUABLE),
+    "requeued": (lambda i, e, n: transitions.requeued(i, e, by="r", reason="$x", crashes=1, told=TOLD), REQUEUABLE),
     "due": (lambda i, e, n: transitions.due(i, e, by="r"), {TaskStatus.SCHEDULED}),
     "cancelled unclaimed": (lambda i, e, n: transitions.cancelled_unclaimed(i, e, by="g", reason="$x"), UNCLAIMED),
     "expired": (lambda i, e, n: transitions.expired(i, e, by="r"), UNCLAIMED),
     "cancelling": (
-        lambda i, e, n: transitions.cancelling(i, Cursor(e, n), by="w", reason=None),
+        lambda i, e, n: transitions.cancelling(i, Cursor(e, n), by="w", reason=None, told=TOLD),
         {TaskStatus.RUNNING},
     ),
     "cancelled": (
@@ -56,7 +57,7 @@ WRITERS: dict[str, tuple[Build, set[TaskStatus] | frozenset[TaskStatus]]] = {
         HELD,
     ),
     "seized": (
-        lambda i, e, n: transitions.seized(i, e, TaskStatus.FAILED, by="r", error=FAILURE),
+        lambda i, e, n: transitions.seized(i, e, TaskStatus.FAILED, by="r", error=FAILURE, told=TOLD),
         HELD,
     ),
 }
@@ -77,6 +78,7 @@ class Transitions(RuleBasedStateMachine):
         task = Task.model_construct(id=self.id, status=self.status, **fields)
         self.collections[-1].insert_one({**task.model_dump(exclude={"id", "revision_id"}), "_id": self.id})
         self.epoch, self.n, self.attempt, self.told = 1, 1, 0, [Cursor(1, 1)]
+        self.progress: dict[str, Any] = TaskProgress().model_dump()
 
     @rule(name=st.sampled_from(sorted(WRITERS)), age=st.sampled_from([0, 0, 0, 1, -1]))
     def write(self, name: str, age: int) -> None:
@@ -90,13 +92,17 @@ class Transitions(RuleBasedStateMachine):
             self.epoch, self.n = transition.cursor
             self.attempt += name == "claimed"
             self.told.append(transition.cursor)
+            if name in TELLERS:
+                self.progress = TOLD["progress"]
+            elif name == "claimed":
+                self.progress = TaskProgress().model_dump()
 
     @invariant()
     def document_is_as_the_model_says(self) -> None:
         document = self.collections[-1].find_one({"_id": self.id})
         assert document is not None
         assert (document["status"], document["epoch"], document["n"]) == (self.status, self.epoch, self.n)
-        assert document["attempt"] == self.attempt
+        assert (document["attempt"], document["progress"]) == (self.attempt, self.progress)
         timeline = [TimelineEntry.model_validate(entry) for entry in document["timeline"]]
         assert [entry.cursor for entry in timeline] == self.told
         assert timeline[-1].attempt == self.attempt

@@ -12,9 +12,11 @@ from redis.asyncio import Redis
 
 from core.clock import utc_now
 from core.documents import Task
+from core.events import Cursor, Progressed
 from core.messages import cancel_channel
 from core.settings import Settings
 from core.states import TaskStatus
+from core.streams import EventStreams
 from tests.integration.jobs.conftest import Launch, Submit, until, until_true
 
 KINDS = {"HEADWAY_KIND_MODULES": "tests.fault_kinds"}
@@ -51,17 +53,6 @@ async def test_killed_worker_s_task_is_taken_over_from_its_checkpoint(launch: La
     assert ended.result["first_step"] > 0
 
 
-async def test_task_that_kills_its_worker_three_times_ends_failed(launch: Launch, submit: Submit) -> None:
-    task = await submit("deadly", {})
-    for _ in range(3):
-        worker = launch("worker", **KINDS)
-        assert await asyncio.to_thread(worker.wait, 40) == -signal.SIGKILL
-    ended = await until(task.id, *ENDED)
-    assert ended.status is TaskStatus.FAILED
-    assert ended.error is not None
-    assert ended.error.code == "WORKER_LOST"
-
-
 async def test_task_that_kills_its_process_is_counted_apart_from_failures(launch: Launch, submit: Submit) -> None:
     launch("worker", **KINDS)
     task = await submit("suicidal", {})
@@ -95,6 +86,7 @@ async def test_sigterm_hands_back_what_cannot_drain_and_burns_no_try(launch: Lau
     assert await asyncio.to_thread(first.wait, 15) == 0
     back = await until(task.id, TaskStatus.QUEUED)
     assert (back.crashes, back.failures) == (0, 0)
+    assert back.progress.current >= (back.checkpoint or 0)  # What it said last is not lost with the hand-back.
     launch("worker", **KINDS)
     ended = await until(task.id, *ENDED)
     assert (ended.status, ended.crashes, ended.failures) == (TaskStatus.SUCCEEDED, 0, 0)
@@ -122,6 +114,21 @@ async def test_cancel_that_a_driver_swallowed_still_ends_the_task(
     await ask_to_cancel(redis, settings, task.id)
     ended = await until(task.id, *ENDED)
     assert (ended.status, ended.error) == (TaskStatus.CANCELLED, None)
+
+
+async def test_bar_does_not_go_back_while_a_task_is_being_cancelled(
+    launch: Launch, submit: Submit, redis: Redis, settings: Settings
+) -> None:
+    launch("worker", **KINDS)
+    task = await submit("distracted", {"steps": 600, "pause_s": 0.06})
+    await until(task.id, TaskStatus.RUNNING)
+    streams = EventStreams(redis, settings.namespace)
+    await until_true(task.id, lambda stored: stored.progress.current)
+    await ask_to_cancel(redis, settings, task.id)
+    stopping = await until(task.id, TaskStatus.CANCELLING)
+    said = await streams.read(task.id, Cursor(2, 1))
+    before = [event for cursor, event in said if isinstance(event, Progressed) and cursor < stopping.cursor]
+    assert stopping.progress.current >= before[-1].current
 
 
 async def test_code_that_does_not_yield_is_left_behind_after_the_grace(

@@ -7,11 +7,11 @@ from redis.asyncio import Redis
 
 from core.messages import TaskMessage
 from core.settings import Settings
-from jobs.queue import IN_PROGRESS_MS, RunQueue
+from jobs.queue import IN_PROGRESS_MS, RunQueues
 
 
 async def test_keys_of_a_taken_ticket_go_with_its_worker(redis: Redis, settings: Settings) -> None:
-    queue = RunQueue(redis, settings.namespace)
+    queue = RunQueues(redis, settings.namespace).common
     ticket = TaskMessage(uuid4(), 1).ticket
     keys = (job_key_prefix + ticket, in_progress_key_prefix + ticket)
     await queue.put([ticket])

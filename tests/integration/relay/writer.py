@@ -113,7 +113,7 @@ class Writer:
 
     def cancelling(self) -> Transition:
         """The announcement of a cancel, still to be stored."""
-        return cancelling(self.task_id, self.next, by="worker", reason="asked")
+        return cancelling(self.task_id, self.next, by="worker", reason="asked", told={})
 
     def succeeded(self) -> Transition:
         """The success, still to be stored."""
