@@ -1,6 +1,7 @@
 """Handing tasks to RabbitMQ: durable messages, publisher confirms, the mandatory flag; and the queues themselves."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
 
 import aio_pika
@@ -17,8 +18,15 @@ from core.messages import (
     queue_name,
 )
 from core.states import Priority
+from core.telemetry import get_logger
 
 CONFIRM_TIMEOUT_S = 10.0
+QUORUM: Mapping[str, str | int] = {"x-queue-type": "quorum"}
+UNLIMITED: Mapping[str, str | int] = {**QUORUM, "x-delivery-limit": -1}
+"""RabbitMQ 4 drops a quorum queue's message after 20 deliveries, unless the queue's own argument says -1; a policy may
+not do (rabbitmq/rabbitmq-server#12250, #16035). RabbitMQ 3 has no limit, and takes a negative one for 0."""
+
+log = get_logger(__name__)
 
 
 class Publisher(Protocol):
@@ -40,10 +48,35 @@ class PublishFailed(Exception):
     """The broker did not take the message."""
 
 
-async def declare_queues(channel: AbstractChannel, namespace: str) -> None:
-    """Declare the priority queues: durable quorum queues, so a broker node may die."""
+def wanted_arguments(server_version: str) -> Mapping[str, str | int]:
+    """Return the arguments of a queue from which nothing is dropped, on a RabbitMQ of this version."""
+    major = server_version.partition(".")[0]
+    return UNLIMITED if major.isdecimal() and int(major) >= 4 else QUORUM
+
+
+async def possible_arguments(
+    connection: AbstractRobustConnection, queue: str, wanted: Mapping[str, str | int]
+) -> Mapping[str, str | int]:
+    """Return `wanted`, or what to declare a queue with that an older version has left with other arguments."""
+    if wanted == QUORUM:
+        return wanted
+    try:
+        async with connection.channel() as trial:  # A refusal closes the channel that it comes on.
+            await trial.declare_queue(queue, durable=True, arguments=dict(wanted), robust=False)
+    except aio_pika.exceptions.ChannelPreconditionFailed as exc:
+        log.warning("A queue keeps its delivery limit; delete it while it is empty to lift that", reason=str(exc))
+        return QUORUM
+    return wanted
+
+
+async def declare_queues(connection: AbstractRobustConnection, channel: AbstractChannel, namespace: str) -> None:
+    """Declare the priority queues on a channel of the connection: durable quorum queues, so a broker node may die."""
+    transport = connection.transport
+    version = transport.connection.server_properties.get("version", "") if transport is not None else ""
     for priority in PRIORITIES:
-        await channel.declare_queue(queue_name(namespace, priority), durable=True, arguments={"x-queue-type": "quorum"})
+        name = queue_name(namespace, priority)
+        arguments = await possible_arguments(connection, name, wanted_arguments(str(version)))
+        await channel.declare_queue(name, durable=True, arguments=dict(arguments))
 
 
 class RabbitPublisher:
@@ -90,7 +123,7 @@ class RabbitPublisher:
         async with self._opening:
             if self._channel is None:
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                await declare_queues(channel, self._namespace)
+                await declare_queues(self._connection, channel, self._namespace)
                 self._channel = channel
         return self._channel
 

@@ -99,7 +99,7 @@ class RabbitSource:
         """Declare the queues and start consuming. What was held from an earlier connection is delivered again."""
         channel = await self._connection.channel(publisher_confirms=True)
         await channel.set_qos(prefetch_count=self._prefetch)
-        await declare_queues(channel, self._namespace)
+        await declare_queues(self._connection, channel, self._namespace)
         channel.close_callbacks.add(lambda *_: self._held.clear())
         for priority in PRIORITIES:
             queue = await channel.get_queue(queue_name(self._namespace, priority))
