@@ -21,6 +21,8 @@ from websockets.typing import Subprotocol
 PROTOCOL = Subprotocol("graphql-transport-ws")
 REQUEST_TIMEOUT_S = 30.0
 ACK_TIMEOUT_S = 10.0
+CREDENTIAL = "HEADWAY_TOKEN"
+"""The environment's name for the API key or token; an option would show it to whoever lists processes."""
 FATAL_CLOSE_CODES = range(4400, 4500)
 """graphql-transport-ws closes with these when the client is at fault: coming back would change nothing."""
 
@@ -43,19 +45,21 @@ class Refused(ApiError):
 
 
 class ApiClient:
-    """Speaks to the Headway at `url`, such as http://127.0.0.1:8000."""
+    """Speaks to the Headway at `url`, such as http://127.0.0.1:8000, as whom `credential` (a key or token) says."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, credential: str | None = None) -> None:
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unreachable(f"expected an address such as http://127.0.0.1:8000, got {url!r}")
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/graphql')}"
-        self._through_proxy = not _is_local(parts.hostname)
+        self._through_proxy = not is_local(parts.hostname)
+        self._authorization = {"authorization": f"Bearer {credential}"} if credential else {}
 
     async def execute(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Run a query or mutation and return its data. Raises Unreachable or Refused."""
         body = orjson.dumps({"query": query, "variables": variables})
-        headers = {"content-type": "application/json", "accept": "application/graphql-response+json, application/json"}
+        accept = "application/graphql-response+json, application/json"
+        headers = {"content-type": "application/json", "accept": accept, **self._authorization}
         try:
             async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=self._through_proxy) as http:
                 response = await http.post(f"{self.url}/graphql", content=body, headers=headers)
@@ -97,7 +101,7 @@ class ApiClient:
     async def _begin(self, socket: ClientConnection, query: str, variables: Mapping[str, Any]) -> None:
         if socket.subprotocol != PROTOCOL:
             raise self._not_headway(f"it does not speak {PROTOCOL}")
-        await _send(socket, {"type": "connection_init"})
+        await _send(socket, {"type": "connection_init", "payload": self._authorization})
         async with asyncio.timeout(ACK_TIMEOUT_S):
             while (frame := await self._receive(socket))["type"] != "connection_ack":
                 await _answer_ping(socket, frame)
@@ -144,7 +148,8 @@ def _reason(exc: Exception) -> str:
     return next(itertools.chain(str(exc).splitlines(), [type(exc).__name__]))[:200]
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Return whether only this machine can reach the host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

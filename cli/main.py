@@ -14,12 +14,13 @@ import typer
 from rich.console import Console
 
 from cli.bar import TaskBar
-from cli.client import ApiClient, ApiError, Unreachable
+from cli.client import CREDENTIAL, ApiClient, ApiError, Unreachable
 from cli.tasks import ENDS, ExitStatus, follow, submit
 from cli.up import bring_up
 from stack.state import read_state
 from stack.topology import StackOptions
 
+DEFAULT_HOST = "127.0.0.1"
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_DATA = Path(".headway")
 MOST_PROCESSES = 64
@@ -58,7 +59,7 @@ def up(
 
     MONGO_URL, REDIS_URL and AMQP_URL point it at services that run already; what is not given is started.
     """
-    host = os.environ.get("HEADWAY_HOST", "127.0.0.1")
+    host = os.environ.get("HEADWAY_HOST", DEFAULT_HOST)
     options = StackOptions(data.resolve(), host, port, gateways, workers, bridges, broker.value, nginx)
     raise typer.Exit(asyncio.run(bring_up(options, demo=demo)))
 
@@ -115,7 +116,7 @@ def submit_task(
     url: Url = DEFAULT_URL,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end, like `watch`.")] = False,
 ) -> None:
-    """Submit a task and print its id."""
+    """Submit a task and print its id. Where authentication is on, HEADWAY_TOKEN holds an API key or a token."""
     client = _client(url)
     arguments = _parse_json(task_input, "--input"), _parse_json(options, "--options")
     task_id = _run(lambda: submit(client, kind, *arguments))
@@ -128,7 +129,7 @@ def submit_task(
 
 @app.command()
 def watch(task_id: Annotated[str, typer.Argument(metavar="ID")], url: Url = DEFAULT_URL) -> None:
-    """Follow a task with a live bar and print its result.
+    """Follow a task with a live bar and print its result. HEADWAY_TOKEN may hold an API key or a token.
 
     Exit status: 0 SUCCEEDED, 4 FAILED, 5 CANCELLED, 6 EXPIRED, 1 refused by the server, 3 nobody answers.
     """
@@ -164,7 +165,7 @@ def _parse_json(text: str, option: str) -> Any:
 
 def _client(url: str) -> ApiClient:
     try:
-        return ApiClient(url)
+        return ApiClient(url, os.environ.get(CREDENTIAL))
     except Unreachable as exc:
         raise typer.BadParameter(str(exc), param_hint="--url") from exc
 

@@ -1,5 +1,6 @@
 """`headway up` as its user sees it: few calm lines, one address, and the demo's bar."""
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -7,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.bar import TaskBar
-from cli.client import ApiClient, ApiError
+from cli.client import CREDENTIAL, ApiClient, ApiError, is_local
 from cli.tasks import follow, submit
 from core.connections import public_address
 from core.errors import StartupError
@@ -51,13 +52,15 @@ async def _welcome(console: Console, supervisor: Supervisor, options: StackOptio
         console.print("  broker    direct: no RabbitMQ, tasks go from MongoDB to the workers")
     parts = [_count(options.gateways, "gateway"), _count(options.bridges, "bridge"), _count(options.workers, "worker")]
     console.print(f"  {', '.join(parts)}{', nginx' if options.with_nginx else ''}")
+    if os.environ.get("HEADWAY_AUTH", "off") in ("", "off") and not is_local(options.host):
+        console.print(f"  [yellow]HEADWAY_AUTH is off: whoever reaches {options.host} may do everything[/]")
     if demo:
         await _run_demo(console, options.url)
     console.print(f"\n[bold green]Ready:[/] [bold]{options.url}[/]   Ctrl-C stops it.")
 
 
 async def _run_demo(console: Console, url: str) -> None:
-    client = ApiClient(url)
+    client = ApiClient(url, os.environ.get(CREDENTIAL))
     try:
         task_id = await submit(client, DEMO_KIND, DEMO_INPUT)
         with TaskBar(console) as bar:

@@ -128,6 +128,7 @@ class TaskType(NodeType):
     deadline: datetime | None = strawberry.field(description="If it has not started by then, it expires.")
     timeout_s: float = strawberry.field(description="Seconds that one attempt may take.")
     batch_id: strawberry.ID | None = strawberry.field(description="The batch it was submitted in.")
+    owner: str = strawberry.field(description="Whose it is: whoever submitted it, or `local` without authentication.")
 
     @classmethod
     def is_type_of(cls, source: Any, info: GraphQLResolveInfo[Any]) -> bool:

@@ -22,7 +22,7 @@ from gateway.context import Services
 from gateway.identity.keys import new_key
 from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.edge import Edge
-from tests.integration.identity.conftest import Serve, bearer
+from tests.integration.identity.conftest import Issuer, Serve, bearer
 from tests.unit.identity.signing import OTHER_RSA_KEY, RSA_KEY, SECRET, pem, sign
 
 HELLO = {"query": "{ __typename }"}
@@ -301,3 +301,44 @@ async def test_budget_of_a_minute_is_shared_by_an_owner_s_callers_and_says_when_
         await client.subscribe("q", query["query"])
         frame = await client.read()
     assert (frame["type"], frame["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+
+
+async def test_command_line_presents_what_the_environment_holds(serve: Serve) -> None:
+    edge = await serve()
+    command = [sys.executable, "-m", "cli", "submit", "processData", "--input", '{"data": "x"}', "--url", edge.url]
+
+    def submit(**variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, **variables}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    refused = await asyncio.to_thread(submit)
+    assert (refused.returncode, "UNAUTHENTICATED" in refused.stderr) == (1, True)
+    taken = await asyncio.to_thread(submit, HEADWAY_TOKEN=await stored_key())
+    assert taken.returncode == 0, taken.stderr
+    stored = await Task.find_one({"owner": "alice"})
+    assert stored is not None
+    assert str(stored.id) == taken.stdout.strip()
+
+
+async def test_tokens_of_an_issuer_that_rotates_its_keys_get_in(serve: Serve, issuer: Issuer) -> None:
+    issuer.keys = {"first": RSA_KEY}
+    edge = await serve(auth="jwt", jwt_secret=None, jwt_jwks_url=issuer.url)
+    edge.app.state.replica.authenticator.tokens.keys._cooldown_s = 0
+    assert (await ask(edge, {"authorization": f"Bearer {sign(RSA_KEY, 'RS256', 'first')}"})).status_code == 200
+    issuer.keys = {"second": OTHER_RSA_KEY}
+    assert (await ask(edge, {"authorization": f"Bearer {sign(OTHER_RSA_KEY, 'RS256', 'second')}"})).status_code == 200
+    assert (await ask(edge, {"authorization": f"Bearer {sign(RSA_KEY, 'RS256', 'first')}"})).status_code == 401
+    assert (await ask(edge, {"authorization": f"Bearer {sign(SECRET, 'HS256')}"})).status_code == 401
+
+
+async def test_issuer_that_was_never_reached_is_an_outage_and_not_the_caller_s_fault(
+    serve: Serve, issuer: Issuer
+) -> None:
+    issuer.status = 500
+    edge = await serve(auth="jwt", jwt_secret=None, jwt_jwks_url=issuer.url)
+    headers = {"authorization": f"Bearer {sign(RSA_KEY, 'RS256', 'k')}"}
+    response = await ask(edge, headers)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+    async with edge.connect(additional_headers=headers) as client:
+        await client.send(type="connection_init")
+        assert (await client.read_close())[0] == 1013

@@ -59,7 +59,7 @@ def by_id(operation: str, field: str, selection: str = "{ id }") -> str:
     return f"{operation} ($id: ID!) {{ {field}(id: $id) {selection} }}"
 
 
-TASK = "{ id inputJson retryOf progress { current } timeline { status } }"
+TASK = "{ id owner inputJson retryOf progress { current } timeline { status } }"
 OWNED: dict[str, tuple[str, Make]] = {
     "Query.task": (by_id("query", "task", TASK), task),
     "Query.batch": (by_id("query", "batch", "{ id ended tasks { totalCount nodes { id } } }"), batch),
