@@ -1,5 +1,7 @@
 """What the gateway's process says at its start about authentication."""
 
+import subprocess
+
 import pytest
 
 from core.settings import Settings
@@ -12,18 +14,23 @@ def direct(settings: Settings, **changes: str) -> dict[str, str]:
     return environment(settings, HEADWAY_BROKER="direct", HEADWAY_LOG_LEVEL="info", **changes)
 
 
+def rest_of(child: "subprocess.Popen[str]") -> str:
+    """End the gateway and return what it said after it began to listen."""
+    child.terminate()
+    assert child.stderr is not None
+    return child.stderr.read()
+
+
 @pytest.mark.parametrize(("host", "auth", "warns"), [("0.0.0.0", "off", True), ("0.0.0.0", "keys", False)])
 def test_gateway_that_is_open_to_all_says_so(settings: Settings, host: str, auth: str, warns: bool) -> None:
     with running(direct(settings, HEADWAY_HOST=host, HEADWAY_AUTH=auth)) as (child, _):
-        child.terminate()
-        _, said = child.communicate(timeout=30)
+        said = rest_of(child)
     assert ("HEADWAY_AUTH is off" in said) is warns
 
 
 def test_gateway_on_loopback_says_nothing(settings: Settings) -> None:
     with running(direct(settings)) as (child, _):
-        child.terminate()
-        _, said = child.communicate(timeout=30)
+        said = rest_of(child)
     assert "HEADWAY_AUTH" not in said
 
 
