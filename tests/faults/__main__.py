@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import sys
 import tempfile
 import time
@@ -18,14 +19,18 @@ BROKEN_PRINTED = 20
 
 
 class Session:
-    """Runs scenarios one after the other on one stack, and on a new one after a scenario that left tasks behind."""
+    """Runs scenarios one after the other on one stack, and on a new one after a scenario that left tasks behind.
 
-    def __init__(self, names: list[str], tasks: int, followers: int, write: Path | None) -> None:
+    After `within_s` it begins no other scenario.
+    """
+
+    def __init__(self, names: list[str], tasks: int, followers: int, write: Path | None, within_s: float) -> None:
         self.rows: list[Row] = []
         self._left = deque(names)
         self._tasks = tasks
         self._followers = followers
         self._write = write
+        self._within_s = within_s
         self._began = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -34,9 +39,13 @@ class Session:
         sys.stdout.write(f"{minutes:02}:{seconds:02} {line}\n")
         sys.stdout.flush()
 
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._left) and time.monotonic() - self._began < self._within_s
+
     async def run(self) -> None:
         """Run all of them; one that fails is reported and the next one has its turn."""
-        while self._left:
+        while self._has_more:
             with tempfile.TemporaryDirectory(prefix="headway-faults-", ignore_cleanup_errors=True) as folder:
                 try:
                     async with running_world(Path(folder)) as world:
@@ -47,7 +56,7 @@ class Session:
                         raise
 
     async def _run_on(self, world: World) -> None:
-        while self._left:
+        while self._has_more:
             name = self._left.popleft()
             self.say(f"{name}: submitting {self._tasks:,} tasks")
             try:
@@ -79,14 +88,15 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=1150, help="tasks in each scenario")
     parser.add_argument("--followers", type=int, default=220, help="subscribers in each scenario")
     parser.add_argument("--write", type=Path, help="where to write the page with the table")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other scenario after so many")
     given = parser.parse_args()
     names = given.scenarios or list(SCENARIOS)
     if unknown := set(names) - SCENARIOS.keys():
         parser.error(f"no scenario {sorted(unknown)[0]}; there are {', '.join(SCENARIOS)}")
-    session = Session(names, given.tasks, given.followers, given.write)
+    session = Session(names, given.tasks, given.followers, given.write, 60 * given.minutes)
     asyncio.run(session.run())
-    session.say(f"All done.\n{table(session.rows)}")
-    return int(any(row.verdict.broken for row in session.rows))
+    session.say(f"The end.\n{table(session.rows)}")
+    return int(not session.rows or any(row.verdict.broken for row in session.rows))
 
 
 if __name__ == "__main__":

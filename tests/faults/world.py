@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -153,7 +154,7 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
         servers = await closing.enter_async_context(running_servers(folder))
         environment = servers.environment() | ENVIRONMENT
         stack = await asyncio.to_thread(start_stack, folder / "stack", *OPTIONS, env=environment)
-        closing.push_async_callback(asyncio.to_thread, stack.stop)
+        closing.push_async_callback(asyncio.to_thread, _stop, stack)
         mongo: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
             servers.mongodb.url, uuidRepresentation="standard", tz_aware=True, serverSelectionTimeoutMS=2_000
         )
@@ -163,3 +164,13 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
         closing.push_async_callback(redis.aclose)
         http = await closing.enter_async_context(httpx.AsyncClient(timeout=15.0))
         yield World(servers, stack, http, mongo["headway"], redis)
+
+
+def _stop(stack: RunningStack) -> None:
+    """Stop it. Raises subprocess.TimeoutExpired if it had to be killed, with which its guard ends the rest."""
+    try:
+        stack.stop()
+    except subprocess.TimeoutExpired:
+        stack.process.kill()
+        stack.process.wait()
+        raise
