@@ -89,7 +89,7 @@ async def _work(
     async with asyncio.TaskGroup() as group:
 
         def on_cancel(data: bytes) -> None:
-            if data and UUID(data.decode()) in worker.running:
+            if data:
                 group.create_task(worker.cancel_if_asked(UUID(data.decode())), name="cancel")
 
         handlers: dict[str, Callable[[bytes], None]] = {

@@ -80,6 +80,8 @@ class TaskWorker(Worker):
         self._wake = asyncio.Event()
         self._stopping = False
         self._unclaimed: list[str] = []
+        self._claimed = asyncio.Event()
+        self._claimed.set()
         self.running: dict[UUID, Attempt] = {}
 
     def wake(self, _: bytes = b"") -> None:
@@ -128,9 +130,14 @@ class TaskWorker(Worker):
         return len(taken) == free > 0
 
     async def _claim(self) -> None:
-        if self._unclaimed:
+        if not self._unclaimed:
+            return
+        self._claimed.clear()
+        try:
             await self.start_jobs([ticket.encode() for ticket in self._unclaimed])
             self._unclaimed.clear()
+        finally:
+            self._claimed.set()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Claim these tickets in one batch and start what was won. Raises PyMongoError; it may be called again."""
@@ -176,7 +183,14 @@ class TaskWorker(Worker):
                 await self._queues.of(attempt.task.crashes).put([ticket])
 
     async def cancel_if_asked(self, task_id: UUID) -> None:
-        """Stop a running task whose cancel is recorded. While MongoDB is away this does nothing: the beat finds it."""
+        """Stop a task whose cancel is recorded if it runs here, or is just being claimed.
+
+        While MongoDB is away this does nothing: the beat finds it.
+        """
+        if task_id not in self.running:
+            await self._claimed.wait()  # The claim may have read the task before the cancel was stored.
+        if task_id not in self.running:
+            return
         with contextlib.suppress(PyMongoError):
             for found, reason in (await self._ledger.cancel_requests([task_id])).items():
                 if attempt := self.running.get(found):
