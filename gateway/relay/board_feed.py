@@ -31,7 +31,7 @@ READ_EVERY_S = 0.05
 COMPARED = 200
 """Known tasks of which each look asks how they stand, in turn, whenever they may have changed."""
 ROOM_WAIT_S = 0.2
-"""How long a look waits for subscribers that many tasks wait for."""
+"""How long reading waits for subscribers that many tasks wait for: a large batch must not overrun a quick one."""
 CONFIRM_S = 2.0
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -188,10 +188,18 @@ class Feed:
             await self._read_doubtful()
             if new:
                 await self._introduce(new, [task_id for task_id, _, _ in chunk])
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROOM_WAIT_S):
-                    for slot in list(self.slots):
-                        await slot.roomy.wait()
+            await self._room()
+
+    async def _room(self) -> None:
+        """Let subscribers read for whom many tasks wait; one that reads nothing meanwhile is not waited for again."""
+        crowded = {slot: slot.handed_out for slot in self.slots if not slot.roomy.is_set()}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROOM_WAIT_S):
+                for slot in crowded:
+                    await slot.roomy.wait()
+        for slot, handed_out in crowded.items():
+            if slot.handed_out == handed_out:
+                slot.roomy.set()
 
     async def _introduce(self, new: Collection[Slot], task_ids: Sequence[UUID]) -> None:
         known = [task for task_id in task_ids if (task := self._tasks.known(task_id)) is not None]
@@ -222,6 +230,7 @@ class Feed:
                 for task in found:
                     self._tasks.take(task)
                 self._tell([task.id for task in found])
+                await self._room()
 
     def _tell(self, among: Iterable[UUID] | None = None) -> None:
         delivery = self.delivery

@@ -42,13 +42,13 @@ class Slot:
         self.since = utc_now() - timedelta(seconds=LOOK_BACK_S)
         self.period_s = 1.0 / max_hz
         self.roomy = asyncio.Event()
-        """Set while not many tasks wait."""
+        """Set while not many tasks wait, or there is no use in waiting for the subscriber."""
         self.roomy.set()
         self._round: OrderedDict[UUID, Snapshot] = OrderedDict()
         self._waiting: OrderedDict[UUID, Snapshot] = OrderedDict()
         self._next_at = asyncio.get_running_loop().time() + BEGIN_WITHIN_S
         self._begun = False
-        self._handed_out = 0
+        self.handed_out = 0
         self._failure: HeadwayError | None = None
         self._moved = asyncio.Event()
 
@@ -63,10 +63,11 @@ class Slot:
         kept = self._round if task.id in self._round else self._waiting
         if task.id in kept and kept[task.id].task.cursor > task.cursor:
             return
+        before = len(self)
         kept[task.id] = snapshot
         if len(self) > WAITING_LIMIT:
             self.fail(FellBehind())
-        elif len(self) >= CROWDED:
+        elif before < CROWDED <= len(self):
             self.roomy.clear()
         self._moved.set()
 
@@ -109,7 +110,7 @@ class Slot:
         _, snapshot = self._round.popitem(last=False)
         if len(self) < CROWDED:
             self.roomy.set()
-        self._handed_out += 1
-        if self._handed_out % YIELD_EVERY == 0:
+        self.handed_out += 1
+        if self.handed_out % YIELD_EVERY == 0:
             await asyncio.sleep(0)
         return snapshot

@@ -1,17 +1,22 @@
 """Boards on real services: what they tell while all is well, and that nothing is left when they are closed."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 
 from core.clock import utc_now
+from core.connections import MongoClient
 from core.documents import Task
-from core.errors import BadUserInput
+from core.errors import BadUserInput, Unavailable
+from core.settings import Settings
 from core.states import Delivery, TaskStatus
+from core.streams import EventStreams
 from core.transitions import queued
 from gateway.relay import Relay
+from gateway.relay.board_slot import FellBehind
 from tests.integration.relay.boards import open_board, shown
 from tests.integration.relay.conftest import Submit, eventually
 from tests.integration.relay.writer import Writer
@@ -178,3 +183,50 @@ async def test_a_rate_out_of_range_is_refused(relay: Relay, max_hz: float) -> No
     with pytest.raises(BadUserInput) as refused:
         relay.boards.follow(shown(), max_hz=max_hz, whole=False)
     assert refused.value.field == "maxHz"
+
+
+async def test_a_subscriber_that_does_not_read_is_ended_and_the_others_go_on(
+    relay: Relay, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.relay.board_slot.WAITING_LIMIT", 6)
+    monkeypatch.setattr("gateway.relay.board_slot.CROWDED", 3)
+    async with aclosing(relay.boards.follow(shown(), max_hz=60, whole=False)) as slow, open_board(relay) as quick:
+        writers = [await submit()]
+        assert (await anext(slow)).task.id == writers[0].task_id
+        for _ in range(10):
+            writers.append(await submit())
+            await quick.until_status(writers[-1].task_id, TaskStatus.PENDING)
+        with pytest.raises(FellBehind):
+            await anext(slow)
+        assert relay.boards.subscribers == 1
+        await writers[0].claim()
+        await quick.until_status(writers[0].task_id, TaskStatus.RUNNING)
+
+
+async def test_a_reader_that_goes_on_is_waited_for(
+    relay: Relay, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many changes at once come no faster than they are read."""
+    writers = [await submit() for _ in range(60)]
+    monkeypatch.setattr("gateway.relay.board_slot.WAITING_LIMIT", 12)
+    monkeypatch.setattr("gateway.relay.board_slot.CROWDED", 6)
+    monkeypatch.setattr("gateway.relay.board_feed.READ_AT_ONCE", 5)
+    async with aclosing(relay.boards.follow(shown(TaskStatus.QUEUED), max_hz=60, whole=False)) as board:
+        reading = asyncio.create_task(anext(board))
+        await eventually(lambda: relay.boards.subscribers == 1)
+        changes = [queued(writer.task_id, 1, by="bridge") for writer in writers]
+        await Task.get_pymongo_collection().bulk_write([change.operation() for change in changes])
+        told = {(await reading).task.id}
+        async with asyncio.timeout(20):
+            while len(told) < len(writers):
+                told.add((await anext(board)).task.id)
+                await asyncio.sleep(0.01)
+
+
+async def test_a_replica_that_stops_says_so_to_its_boards(redis: Redis, settings: Settings, mongo: MongoClient) -> None:
+    async with Relay(redis, EventStreams(redis, settings.namespace), settings.namespace) as leaving:
+        waiting = asyncio.create_task(anext(leaving.boards.follow(shown(), max_hz=4, whole=False)))
+        await eventually(lambda: leaving.boards.subscribers == 1)
+    with pytest.raises(Unavailable):
+        await waiting
+    assert leaving.boards.subscribers == 0
