@@ -39,6 +39,7 @@ class Events:
         self._stored = stored
         self._catch_up = catch_up
         self._channels = channels
+        self._streams_away = False
 
     async def tell(self, watch: Watch, follower: EventFollower) -> AsyncGenerator[Told, None]:
         """Yield the events after the follower's cursor, to the end. Raises what the watch fails with.
@@ -90,8 +91,10 @@ class Events:
         read_at = utc_now()
         before_last = Cursor(last.epoch, max(0, last.n - 1))
         streamed: Sequence[tuple[Cursor, Event]] | None = None
-        if self._channels.up.is_set():
+        # The lost connection may be all that is wrong; but once a read has failed too, none is tried before it is back.
+        if self._channels.up.is_set() or not self._streams_away:
             streamed = await self._catch_up.read_stream(watch.task_id, before_last)
+            self._streams_away = streamed is None
         try:
             task = await self._stored.reread(watch.task)
         except Unavailable:

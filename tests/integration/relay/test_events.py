@@ -350,3 +350,24 @@ async def test_a_cursor_that_only_redis_knew_goes_on_after_a_wipe(relay: Relay, 
         await writer.succeed()
     check(seen, last)
     assert seen.words == ["5", "SUCCEEDED"]
+
+
+async def test_a_pubsub_connection_that_is_closed_again_and_again_makes_no_gap(
+    relay: Relay, redis: Redis, submit: Submit
+) -> None:
+    """Meanwhile the document moves on, and what lies before it is in the stream all the same."""
+    writer, seen = await submit(), Seen()
+    await writer.claim()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(seen.collect(relay, writer.task_id))
+        await seen.until("RUNNING")
+        for current in range(0, 30, 3):
+            await redis.client_kill_filter(_type="pubsub")
+            for step in range(current, current + 3):
+                await writer.progress(step)
+            await writer.save_progress()
+            relay.poll_soon()
+            await seen.until(str(current + 2))
+        await writer.succeed()
+    check(seen)
+    assert seen.words == ["PENDING", "RUNNING", *(str(current) for current in range(30)), "SUCCEEDED"]
