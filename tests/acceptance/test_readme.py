@@ -48,7 +48,7 @@ async def run_script(script: str, url: str) -> bytes:
 
 
 async def test_graphql_examples_submit_follow_and_list(stack: RunningStack) -> None:
-    mutation, subscription, query = blocks("graphql")
+    mutation, subscription, every_event, query = blocks("graphql")
     async with http_session(stack.url) as http, ws_session(stack.ws_url) as ws:
         task_id = (await execute(http, mutation))["processData"]["id"]
         assert "TASK-ID" in subscription
@@ -57,6 +57,9 @@ async def test_graphql_examples_submit_follow_and_list(stack: RunningStack) -> N
         assert told[-1]["status"] == "SUCCEEDED"
         assert told[-1]["progress"] == {"current": 500, "total": 500, "percent": 100.0}
         assert told[-1]["result"]["totalProcessed"] == 500
+        request = GraphQLRequest(every_event.replace("TASK-ID", task_id))
+        events = [data["taskEvents"] async for data in ws.subscribe(request)]
+        assert (events[0]["cursor"], events[-1]["status"]) == ("1-1", "SUCCEEDED")
         listed = (await execute(http, query))["tasks"]["nodes"]
     assert task_id in {task["id"] for task in listed}
 
