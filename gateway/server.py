@@ -119,8 +119,8 @@ async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettin
         async with app.router.lifespan_context(app):
             host, port = listener.getsockname()[:2]
             listener.listen(BACKLOG)
-            log.info("The gateway listens", host=host, port=port)
             if identity.is_off and not is_loopback(host):
-                log.warning("HEADWAY_AUTH is off: whoever reaches this address may do everything", host=host, port=port)
+                log.warning("HEADWAY_AUTH is off: whoever reaches this address may do everything", host=host)
+            log.info("The gateway listens", host=host, port=port)
             await Server(app, limits).serve([listener])
     log.info("The gateway has stopped")
