@@ -8,12 +8,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from pebble import ProcessExpired, ProcessPool
 
+from core.telemetry import get_logger
 from jobs.attempt import LOG_CHARS, Attempt, checked_progress, storable
 from jobs.kinds import Kind, known_kinds, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
@@ -34,6 +36,7 @@ class Said(msgspec.Struct, array_like=True):
     is_line: bool
 
 
+log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Said)
 _child_socket: socket.socket | None = None
@@ -123,6 +126,11 @@ def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any
         context.close()
 
 
+async def _stop(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    await asyncio.to_thread(pool.join, 5)
+
+
 class Processes:
     """A pool of child processes, and the one socket on which they speak. Use it as an async context manager.
 
@@ -130,13 +138,18 @@ class Processes:
     """
 
     def __init__(self, size: int, modules: list[str]) -> None:
-        context = multiprocessing.get_context("forkserver")
+        self._size = size
+        self._modules = modules
         self._parent, self._child = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._parent.setblocking(False)
-        self._pool = ProcessPool(
-            max_workers=size, context=context, initializer=_start_child, initargs=(self._child, modules)
-        )
+        self._pool = self._new_pool()
+        self._broken: set[asyncio.Task[None]] = set()
         self._attempts: dict[tuple[UUID, int], Attempt] = {}
+
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        initargs = (self._child, self._modules)
+        return ProcessPool(max_workers=self._size, context=context, initializer=_start_child, initargs=initargs)
 
     async def __aenter__(self) -> "Processes":
         asyncio.get_running_loop().add_reader(self._parent, self._hear)
@@ -144,8 +157,7 @@ class Processes:
 
     async def __aexit__(self, *_: object) -> None:
         asyncio.get_running_loop().remove_reader(self._parent)
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        await asyncio.to_thread(self._pool.join, 5)
+        await asyncio.gather(_stop(self._pool), *self._broken)
         self._parent.close()
         self._child.close()
 
@@ -158,6 +170,8 @@ class Processes:
         task = attempt.task
         key = (task.id, attempt.epoch)
         args = (kind.name, task.id, attempt.epoch, task.attempt, task.checkpoint, task.input)
+        if not self._pool.active:
+            self._replace_pool()
         future = self._pool.schedule(_run_in_child, args=args)
         self._attempts[key] = attempt
 
@@ -173,9 +187,19 @@ class Processes:
             died = wrapped.exception()
             if isinstance(died, ProcessExpired):
                 return Died(f"its process ended with exit code {died.exitcode}")
+            if isinstance(died, BrokenProcessPool):
+                return Died("its process was lost with others")
             return wrapped.result()
 
         return asyncio.create_task(outcome(), name=f"process of {task.id}"), future.cancel
+
+    def _replace_pool(self) -> None:
+        """Go on with another pool: one whose process dies without a task is broken for good (pebble 5.2)."""
+        log.warning("The pool of processes broke; here is another")
+        stopping = asyncio.create_task(_stop(self._pool), name="stop of a broken pool")
+        self._broken.add(stopping)
+        stopping.add_done_callback(self._broken.discard)
+        self._pool = self._new_pool()
 
     def _hear(self) -> None:
         while True:
