@@ -1,0 +1,74 @@
+"""What priority means on a real RabbitMQ with a backlog of the size that was promised."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core.connections import open_amqp
+from core.ids import new_id
+from core.messages import TaskMessage
+from core.publisher import RabbitPublisher
+from core.settings import Settings
+from core.states import Priority
+from jobs.bridge.sources import WEIGHTS, Parcel, RabbitSource
+
+BACKLOG = 10_000
+PREFETCH = 64
+AT_ONCE = 500
+"""Publishes that wait for their confirms together."""
+
+
+async def publish(publisher: RabbitPublisher, priority: Priority, count: int) -> set[TaskMessage]:
+    """Publish messages of a priority; return them once the broker has confirmed all."""
+    messages = [TaskMessage(new_id(), 1) for _ in range(count)]
+    for start in range(0, count, AT_ONCE):
+        part = messages[start : start + AT_ONCE]
+        await asyncio.gather(*(publisher.publish(message, priority) for message in part))
+    return set(messages)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[RabbitPublisher, RabbitSource]]:
+    """A publisher and a bridge's source on connections of their own."""
+    sending, receiving = await open_amqp(settings), await open_amqp(settings)
+    try:
+        source = RabbitSource(receiving, settings.namespace, prefetch=PREFETCH)
+        yield RabbitPublisher(sending, settings.namespace), source
+    finally:
+        await sending.close()
+        await receiving.close()
+
+
+async def take(source: RabbitSource, count: int) -> list[Parcel]:
+    """Take and settle so many parcels, as few at a time as a busy fleet leaves room for."""
+    taken: list[Parcel] = []
+    async with asyncio.timeout(60):
+        while len(taken) < count:
+            parcels = await source.take(4)
+            await source.settle(parcels)
+            taken += parcels
+    return taken
+
+
+async def test_high_overtakes_a_backlog_of_ten_thousand_and_low_still_moves(settings: Settings) -> None:
+    async with opened(settings) as (publisher, source):
+        low = await publish(publisher, Priority.LOW, 60)
+        normal = await publish(publisher, Priority.NORMAL, BACKLOG)
+        await source.open()
+        before = await take(source, 200)
+        assert {parcel.message for parcel in before} & low  # LOW is not starved by ten thousand NORMAL ones.
+
+        (high,) = await publish(publisher, Priority.HIGH, 1)
+        after = [parcel.message for parcel in await take(source, 50)]
+        assert high in after
+        assert after.index(high) < PREFETCH // 2
+
+        crowd = await publish(publisher, Priority.HIGH, 100)
+        mixed = [parcel.message for parcel in await take(source, 126)]
+        taken = {
+            Priority.HIGH: len(crowd.intersection(mixed)),
+            Priority.NORMAL: len(normal.intersection(mixed)),
+            Priority.LOW: len(low.intersection(mixed)),
+        }
+        share = sum(WEIGHTS.values()) / len(mixed)
+        assert {priority: round(count * share) for priority, count in taken.items()} == WEIGHTS
