@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test faults check schema lock clean
+.PHONY: help setup ui run test faults attacks check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -17,6 +17,7 @@ help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
+	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
 	@echo "make schema  write schema.graphql from the code"
@@ -56,6 +57,10 @@ test: setup ui
 faults: setup
 	@requirements/test-servers
 	@$(PY) -m tests.faults $(ARGS)
+
+attacks: setup
+	@requirements/test-servers
+	@HEADWAY_ATTACKS=full $(PY) -m pytest tests/attacks --timeout 600 $(ARGS)
 
 check: setup ui/node_modules/installed
 	@$(PY) -m ruff check .

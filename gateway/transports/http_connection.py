@@ -1,11 +1,12 @@
 """One TCP connection while it speaks HTTP, with bounds on headers and on answers that are not taken."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.metrics import REFUSED
@@ -41,6 +42,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._give_back: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,6 +60,9 @@ class HTTPConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         self._leave()
+        for cycle in self._unanswered:  # uvicorn tells only the latest request of a pipeline.
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def _leave(self) -> None:
@@ -74,13 +79,14 @@ class HTTPConnection(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
+        was_in_headers = self._in_headers
         super().data_received(data)
         if not self._in_headers:
             if self._header_timer is not None:
                 self._header_timer.cancel()
                 self._header_timer = None
             return
-        self._header_bytes += len(data)
+        self._header_bytes += len(data) if was_in_headers else 0
         if self._header_bytes > self._limits.max_header_bytes:
             REFUSED.labels("header_bytes").inc()
             limit = self._limits.max_header_bytes
@@ -97,7 +103,10 @@ class HTTPConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers have come whole."""
         self._in_headers = False
+        latest = self.cycle
         super().on_headers_complete()
+        if self.cycle is not latest:
+            self._unanswered.append(self.cycle)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, which takes a place of its own."""
@@ -110,14 +119,19 @@ class HTTPConnection(HttpToolsProtocol):
 
     def _on_header_timeout(self) -> None:
         self._header_timer = None
+        if self.flow.read_paused:  # We are the ones who are late: earlier requests of a pipeline come first.
+            self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
+            return
         REFUSED.labels("header_timeout").inc()
         expected = f"Expected a request's headers within {self._limits.header_timeout_s:g} s"
         self._refuse(408, "REQUEST_TIMEOUT", expected)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_refusal(status, code, message))
-            self.transport.close()
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Begin to watch a peer that takes its answer slowly."""
@@ -133,6 +147,7 @@ class HTTPConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """See to it that a last answer is taken too."""
+        self._unanswered.popleft()
         super().on_response_complete()
         if self.transport.is_closing() and self.transport.get_write_buffer_size() and self._stall_timer is None:
             self._watch_writing()

@@ -165,6 +165,7 @@ class Socket:
                 running = Running(ident, request, f"{self._correlation_id}.{self._started}")
                 self.running[ident] = running
                 running.task = tasks.create_task(self._run(running), name=f"operation {running.correlation_id}")
+                await asyncio.sleep(0)  # A flood of operations takes turns with everyone else.
 
     async def _identify(self, payload: Mapping[str, Any]) -> None:
         """Find out who this is, by the payload or else by the handshake's header. Raises Violation."""

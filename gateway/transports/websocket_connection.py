@@ -48,7 +48,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in slices, and read no more meanwhile."""
-        if not self._rest and (len(data) <= SLICE_BYTES or not self.handshake_initiated):
+        if not self.handshake_initiated:
+            self._shake_hands(data)
+            return
+        if not self._rest and len(data) <= SLICE_BYTES:
             super().data_received(data)
             return
         self.transport.pause_reading()
@@ -56,6 +59,14 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._rest += data
         if not is_under_way:
             self._parse_slice()
+
+    def _shake_hands(self, data: bytes) -> None:
+        """Parse the request, which comes whole. uvicorn would leave one with too many headers unanswered."""
+        super().data_received(data)
+        if not self.handshake_initiated:
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def _parse_slice(self) -> None:
         if self.transport.is_closing():
@@ -90,6 +101,19 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.frames = []
             self.conn.fail(1009, f"Expected at most {MAX_FRAGMENTS:,} fragments")
             self.handle_parser_exception()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a message; for one that is no UTF-8, uvicorn would write a traceback into the log."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.fail(1007, "Expected text in UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def keepalive_timeout(self) -> None:
         """Drop the connection of a peer that answered no ping."""

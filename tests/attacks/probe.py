@@ -1,0 +1,54 @@
+"""`python -m tests.attacks.probe PORT`: asks `{ __typename }` every 25 ms over one connection until its input ends.
+
+Says when the first answer has come, and at the end prints a Findings as JSON. It is a process of its own, so that what
+an attacker's loop does can't delay it.
+"""
+
+import http.client
+import select
+import sys
+import time
+
+import msgspec
+
+EVERY_S = 0.025
+BODY = b'{"query":"{ __typename }"}'
+HEADERS = {"content-type": "application/json"}
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What the probe saw. `longest_s` is the longest time from one answer to the next, or to the end."""
+
+    answers: int
+    longest_s: float
+    wrong: list[str]
+
+
+def watch(port: int) -> Findings:
+    """Ask until the end of the standard input."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    answers, longest, wrong = 0, 0.0, []
+    answered_at = time.monotonic()
+    while not select.select([sys.stdin], [], [], EVERY_S)[0]:
+        try:
+            connection.request("POST", "/graphql", BODY, HEADERS)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != 200 or b'"Query"' not in body:
+                wrong.append(f"{response.status} {body[:200]!r}")
+        except (OSError, http.client.HTTPException) as exc:
+            wrong.append(repr(exc))
+            connection.close()
+        now = time.monotonic()
+        answers += 1
+        if answers == 1:
+            sys.stdout.write("watching\n")
+            sys.stdout.flush()
+        else:
+            longest = max(longest, now - answered_at)
+        answered_at = now
+    return Findings(answers, longest, wrong[:5])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(msgspec.json.encode(watch(int(sys.argv[1]))).decode())
