@@ -79,7 +79,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             Route("/metrics", metrics),
             Mount("/ui", pages),
         ],
-        middleware=[Middleware(CorrelationMiddleware)],
+        middleware=[Middleware(CorrelationMiddleware, logs=limits.request_log)],
         exception_handlers={HTTPException: refuse, Exception: apologise},
         lifespan=lifespan,
     )

@@ -1,14 +1,17 @@
 """The id under which a request is logged: the client's own X-Request-Id when it is sane, a new one otherwise."""
 
 import re
+import time
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
+from core.telemetry import get_logger
 
 HEADER = "x-request-id"
+log = get_logger(__name__)
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,99}")
 
 
@@ -20,10 +23,11 @@ def choose_correlation_id(offered: str | None) -> str:
 
 
 class CorrelationMiddleware:
-    """Puts the id into `scope["correlation_id"]`, into its log lines and into the response."""
+    """Puts the id into `scope["correlation_id"]`, its log lines and the response; `logs`: one line a request."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, logs: bool = False) -> None:
         self._app = app
+        self._logs = logs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -32,11 +36,21 @@ class CorrelationMiddleware:
         correlation_id = choose_correlation_id(Headers(scope=scope).get(HEADER))
         scope["correlation_id"] = correlation_id
 
+        status, started_at = 0, time.perf_counter()
+
         async def send_with_id(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
                 message.setdefault("headers", [])
                 MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
-            await self._app(scope, receive, send_with_id)
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                if self._logs and scope["type"] == "http":
+                    duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
+                    path = scope["path"][:200]
+                    log.info("Request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)

@@ -3,6 +3,7 @@
 Knows graphql-core and Strawberry's schema, but no transport.
 """
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,17 +26,23 @@ from graphql import (
 from strawberry.execution import optimized_is_awaitable
 
 from core.errors import RateLimited
+from core.telemetry import get_logger
 from gateway.context import OperationContext
 from gateway.errors import mask
 from gateway.guard.documents import Documents, Rejected
 from gateway.guard.pricing import OperationCost
+from gateway.identity.principals import LOCAL
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
+from gateway.transports.caps import CapReached, Tally
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
 from gateway.trusted import TrustedDocuments
 
 COST_EXTENSION = "cost"
 """A request whose extensions hold this with true is told what it costs, in the response's extensions."""
+
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,10 @@ class Operations:
         self._trusted = trusted or TrustedDocuments()
         self._max_cost = limits.max_cost
         self._hide_suggestions = not limits.suggestions
+        self._logs = limits.request_log
+        self._subscriptions = Tally(
+            "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
+        )
 
     def prepare(self, asked: GraphQLRequest) -> Prepared:
         """Return the operation that a request asks for; without a name, the only one. Raises Refused."""
@@ -180,14 +191,14 @@ class Operations:
         """Execute a query or mutation. Raises Refused when it costs too much or the variables don't fit."""
         told = self._told(await self._charge(prepared, variables, context), extensions)
         executor = self._build(prepared, variables, extensions, context)
-        outcome_label = "cancelled"
+        outcome_label, started_at = "cancelled", time.perf_counter()
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
             try:
                 result = execute_root_selection_set(executor)
                 outcome = _outcome(await result if isawaitable(result) else result, context, told)
                 outcome_label = "errors" if outcome.errors else "ok"
             finally:
-                OPERATIONS.labels(prepared.type.value, outcome_label).inc()
+                self._tell(prepared, outcome_label, started_at, context)
         return outcome
 
     async def stream(
@@ -204,7 +215,8 @@ class Operations:
         """
         told = self._told(await self._charge(prepared, variables, context), extensions)
         executor = self._build(prepared, variables, extensions, context)
-        outcome_label = "cancelled"
+        self._take_place(context)
+        outcome_label, started_at = "cancelled", time.perf_counter()
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
             try:
                 source = create_source_event_stream(executor)
@@ -222,7 +234,33 @@ class Operations:
                 error = exc if isinstance(exc, GraphQLError) else GraphQLError(str(exc), original_error=exc)
                 yield Outcome(None, _masked([error], context), began=False)
             finally:
-                OPERATIONS.labels(prepared.type.value, outcome_label).inc()
+                if context.principal is not LOCAL:
+                    self._subscriptions.give_back(context.owner)
+                self._tell(prepared, outcome_label, started_at, context)
+
+    def _take_place(self, context: OperationContext) -> None:
+        """Count a subscription of a caller who is known by name. Raises Refused when there are too many."""
+        if context.principal is LOCAL:
+            return
+        try:
+            self._subscriptions.take(context.owner)
+        except CapReached as exc:
+            OPERATIONS.labels("subscription", "refused").inc()
+            raise Refused.because("RATE_LIMITED", GraphQLError(str(exc))) from exc
+
+    def _tell(self, prepared: Prepared, outcome: str, started_at: float, context: OperationContext) -> None:
+        """Count an operation that has ended, and log it: its name, but nothing of its document or variables."""
+        OPERATIONS.labels(prepared.type.value, outcome).inc()
+        if self._logs:
+            name = prepared.operation.name
+            log.info(
+                "Operation",
+                type=prepared.type.value,
+                name=name.value[:100] if name else None,
+                outcome=outcome,
+                duration_ms=round((time.perf_counter() - started_at) * 1000, 1),
+                correlation_id=context.correlation_id,
+            )
 
 
 def _find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

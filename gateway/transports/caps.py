@@ -59,9 +59,6 @@ class Caps:
         per_address = limits.connections_per_address
         self.connections = Tally("connections from one address", "connections_per_address", per_address)
         self.sockets = Tally("WebSockets and event streams from one address", "sockets_per_address", per_address)
-        self.subscriptions = Tally(
-            "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
-        )
         self._proxies = _networks(limits.trusted_proxies)
 
     def is_proxy(self, address: str) -> bool:
