@@ -33,7 +33,6 @@ COMPARED = 200
 ROOM_WAIT_S = 0.2
 """How long reading waits for subscribers that many tasks wait for: a large batch must not overrun a quick one."""
 CONFIRM_S = 2.0
-MILLISECOND = timedelta(milliseconds=1)
 
 
 class Feed:
@@ -171,12 +170,12 @@ class Feed:
         """Find what was not heard of, and tell the new slots what changed since they came, heard of or not."""
         since = min(self._since, *(slot.since for slot in new)) if new else self._since
         await self._take_in(await board_queries.progressed_since(since), new)
-        while True:
-            page = await board_queries.changed_since(since)
+        taken: set[UUID] = set()
+        while page := await board_queries.changed_since(since, taken):
             await self._take_in(page, new)
-            if len(page) < board_queries.PAGE:
-                break
-            since = page[-1].at if page[-1].at > since else since + MILLISECOND
+            if page[-1].at > since:
+                since, taken = page[-1].at, set()
+            taken.update(task_id for task_id, _, at in page if at == since)
         await self._take_in(await board_queries.positions(self._tasks.longest_still(COMPARED)), ())
 
     async def _take_in(self, seen: Sequence[board_queries.Seen], new: Collection[Slot]) -> None:

@@ -4,7 +4,7 @@ Every function raises Unavailable if MongoDB does not answer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -36,9 +36,9 @@ class Seen(NamedTuple):
     at: datetime
 
 
-async def changed_since(moment: datetime) -> list[Seen]:
-    """Return the tasks whose status changed at this moment or later, the earliest first, at most PAGE."""
-    query = {"status": {"$in": STATUSES}, "status_at": {"$gte": moment}}
+async def changed_since(moment: datetime, besides: Collection[UUID]) -> list[Seen]:
+    """Return the other tasks whose status changed at this moment or later, the earliest first, at most PAGE."""
+    query = {"status": {"$in": STATUSES}, "status_at": {"$gte": moment}, "_id": {"$nin": list(besides)}}
     return await _seen(query, PAGE, [("status_at", 1)])
 
 

@@ -71,7 +71,8 @@ async def test_a_board_shows_each_task_until_its_end_and_then_no_more(stack: Run
         ids = {earlier, *await asyncio.gather(*submits)}
         async with asyncio.timeout(90):
             while not ids <= set(ended):
-                assert not any(task.done() for task in following), following
+                for task in following:
+                    assert not task.done(), task.exception()
                 await asyncio.sleep(0.05)
             while board:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)

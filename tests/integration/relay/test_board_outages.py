@@ -135,6 +135,7 @@ async def test_more_changes_than_one_page_are_all_found(
 ) -> None:
     monkeypatch.setattr("gateway.relay.board_queries.PAGE", 7)
     monkeypatch.setattr("gateway.relay.board_feed.READ_AT_ONCE", 3)
+    monkeypatch.setattr("gateway.relay.board_feed.COMPARED", 0)
     async with open_board(relay) as board:
         writers = [await submit() for _ in range(40)]
         changes = [queued(writer.task_id, 1, by="bridge") for writer in writers]
