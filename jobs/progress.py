@@ -7,10 +7,11 @@ latest is said again afterwards) and changes of state are kept; whoever follows 
 import asyncio
 from collections import deque
 
+from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from core.events import Cursor, Progressed, StateChanged
+from core.events import Progressed, StateChanged
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from core.transitions import progress_write
@@ -36,7 +37,7 @@ class Announcer:
         self._ledger = ledger
         self._states: deque[StreamEvent] = deque(maxlen=STATES_KEPT)
         self._speaking: dict[Attempt, None] = {}
-        self._unrecorded: dict[Attempt, Cursor] = {}
+        self._unrecorded: dict[Attempt, UpdateOne] = {}
         self._wake = asyncio.Event()
 
     def tell(self, *events: StreamEvent) -> None:
@@ -96,7 +97,7 @@ class Announcer:
         attempt.sent_at = now
         events = attempt.take_news()
         if events and isinstance(events[-1].event, Progressed):  # The document's id is that of its progress.
-            self._unrecorded[attempt] = events[-1].cursor
+            self._unrecorded[attempt] = progress_write(attempt.task_id, events[-1].cursor, attempt.told())
         return events
 
     async def record_forever(self) -> None:
@@ -106,9 +107,8 @@ class Announcer:
             batch, self._unrecorded = self._unrecorded, {}
             if not batch:
                 continue
-            writes = [progress_write(attempt.task_id, cursor, attempt.told()) for attempt, cursor in batch.items()]
             try:
-                await self._ledger.record_progress(writes)
+                await self._ledger.record_progress(list(batch.values()))
             except PyMongoError as exc:
                 log.warning("Progress waits for MongoDB", tasks=len(batch), error=str(exc))
                 self._unrecorded = batch | self._unrecorded
