@@ -39,6 +39,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._limits = config.limits
         self._refusal: str | None = None
         self._in_headers = False
+        self._in_message = False
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -81,7 +82,9 @@ class HTTPConnection(HttpToolsProtocol):
             return
         was_in_headers = self._in_headers
         super().data_received(data)
-        if not self._in_headers:
+        if self.transport.get_protocol() is not self:
+            return  # It speaks WebSocket now.
+        if not self._awaits_headers():
             if self._header_timer is not None:
                 self._header_timer.cancel()
                 self._header_timer = None
@@ -94,10 +97,15 @@ class HTTPConnection(HttpToolsProtocol):
         elif self._header_timer is None:
             self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
 
+    def _awaits_headers(self) -> bool:
+        """Whether a request has begun or has to: empty lines between two are neither, but ended uvicorn's own wait."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return self._in_headers or (is_idle and not self._in_message)
+
     def on_message_begin(self) -> None:
         """Begin to watch a request's headers."""
         super().on_message_begin()
-        self._in_headers = True
+        self._in_headers = self._in_message = True
         self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -107,6 +115,11 @@ class HTTPConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not latest:
             self._unanswered.append(self.cycle)
+
+    def on_message_complete(self) -> None:
+        """The request has come whole."""
+        self._in_message = False
+        super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, which takes a place of its own."""

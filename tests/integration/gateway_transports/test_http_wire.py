@@ -1,6 +1,8 @@
 """GraphQL over HTTP, byte by byte: headers that come twice, bodies that are framed oddly, clients that wait first."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -19,17 +21,22 @@ def request(*headers: bytes, line: bytes = b"POST /graphql HTTP/1.1", body: byte
     return b"\r\n".join((line, HOST, *headers, b"", body))
 
 
-async def exchange(edge: Edge, *sent: bytes) -> bytes:
-    """Send everything, and return all that comes until the gateway closes the connection."""
+@asynccontextmanager
+async def connected(edge: Edge) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a connection, for ten seconds at most."""
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     try:
-        for piece in sent:
-            writer.write(piece)
-            await writer.drain()
         async with asyncio.timeout(10):
-            return await reader.read()
+            yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()
+
+
+async def exchange(edge: Edge, sent: bytes) -> bytes:
+    """Send everything, and return all that comes until the gateway closes the connection."""
+    async with connected(edge) as (reader, writer):
+        writer.write(sent)
+        return await reader.read()
 
 
 def status(answer: bytes) -> int:
@@ -75,15 +82,13 @@ async def test_head_is_405_without_a_body(edge: Edge) -> None:
 
 
 async def test_client_that_waits_is_told_to_go_on(edge: Edge) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-    writer.write(request(JSON, LENGTH, b"Expect: 100-continue", CLOSE))
-    async with asyncio.timeout(10):
+    async with connected(edge) as (reader, writer):
+        writer.write(request(JSON, LENGTH, b"Expect: 100-continue", CLOSE))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(QUERY)
         answer = await reader.read()
-    writer.close()
-    assert status(answer) == 200
-    assert answer.endswith(ANSWER)
+        assert status(answer) == 200
+        assert answer.endswith(ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +161,69 @@ class TestBodyLimit:
 
     async def test_body_without_end_ends_with_its_connection(self, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gateway.transports.http.DISCARDED_BYTES", 1_000)
-        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-        writer.write(request(JSON, b"Transfer-Encoding: chunked"))
-        writer.write(b"%x\r\n%s\r\n" % (2_000, b" " * 2_000))
-        async with asyncio.timeout(10):
+        async with connected(edge) as (reader, writer):
+            writer.write(request(JSON, b"Transfer-Encoding: chunked"))
+            writer.write(b"%x\r\n%s\r\n" % (2_000, b" " * 2_000))
             answer = await reader.read()
-        writer.close()
-        assert status(answer) == 413
-        assert b"\r\nconnection: close\r\n" in answer
+            assert status(answer) == 413
+            assert b"\r\nconnection: close\r\n" in answer
+
+
+class TestSlowHeaders:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(header_timeout_s=0.3, max_header_bytes=2_000)
+
+    @pytest.mark.parametrize("sent", [b"", b"\r\n", b"POST", b"POST /graphql HTTP/1.1\r\nHost: x\r\n"])
+    async def test_request_that_does_not_come_is_408(self, edge: Edge, sent: bytes) -> None:
+        answer = await exchange(edge, sent)
+        assert status(answer) == 408
+        assert b'"REQUEST_TIMEOUT"' in answer
+
+    async def test_headers_that_come_drop_by_drop_are_408(self, edge: Edge) -> None:
+        async with connected(edge) as (reader, writer):
+            reading = asyncio.create_task(reader.read())
+            writer.write(b"POST /graphql HTTP/1.1\r\n")
+            while not reading.done():
+                writer.write(b"X: y\r\n")
+                await asyncio.sleep(0.02)
+            assert status(await reading) == 408
+
+    @pytest.mark.parametrize("between", [b"\r\n", b"\r\n" * 20, b"GET"])
+    async def test_next_request_that_does_not_come_is_408(self, edge: Edge, between: bytes) -> None:
+        async with connected(edge) as (reader, writer):
+            writer.write(request(JSON, LENGTH, body=QUERY))
+            await reader.readuntil(ANSWER)
+            writer.write(between)
+            assert status(await reader.read()) == 408
+
+    @pytest.mark.parametrize("sent", [b"GET /" + b"x" * 3_000, b"GET / HTTP/1.1\r\nX: " + b"x" * 3_000])
+    async def test_headers_without_end_are_431(self, edge: Edge, sent: bytes) -> None:
+        assert status(await exchange(edge, sent)) == 431
+
+    async def test_body_that_nobody_wanted_is_no_headers(self, edge: Edge) -> None:
+        async with connected(edge) as (reader, writer):
+            writer.write(request(b"Content-Type: text/plain", b"Content-Length: 9000"))
+            assert status(await reader.readuntil(b"}]}")) == 415
+            for _ in range(3):
+                writer.write(b" " * 3_000)
+                await writer.drain()
+            writer.write(request(JSON, LENGTH, CLOSE, body=QUERY))
+            assert (await reader.read()).endswith(ANSWER)
+
+    async def test_socket_outlives_the_time_for_headers(self, edge: Edge) -> None:
+        async with edge.session() as client:
+            await client.subscribe("q", "{ held }")
+            await edge.probe.holding.wait()
+            await asyncio.sleep(0.5)  # Longer than headers may take, which have come.
+            edge.probe.release.set()
+            assert (await client.read_until("complete"))[0]["payload"] == {"data": {"held": "released"}}
+
+    async def test_slow_answer_is_not_cut_by_what_the_client_sends_meanwhile(self, edge: Edge) -> None:
+        async with connected(edge) as (reader, writer):
+            writer.write(request(CLOSE, line=b"GET /graphql?query={held} HTTP/1.1"))
+            await edge.probe.holding.wait()
+            writer.write(b"\r\n")
+            await asyncio.sleep(0.5)  # Longer than headers may take, which these bytes are not.
+            edge.probe.release.set()
+            assert status(await reader.read()) == 200
