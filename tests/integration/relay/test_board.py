@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -211,16 +212,20 @@ async def test_a_reader_that_goes_on_is_waited_for(
     monkeypatch.setattr("gateway.relay.board_slot.WAITING_LIMIT", 12)
     monkeypatch.setattr("gateway.relay.board_slot.CROWDED", 6)
     monkeypatch.setattr("gateway.relay.board_feed.READ_AT_ONCE", 5)
-    async with aclosing(relay.boards.follow(shown(TaskStatus.QUEUED), max_hz=60, whole=False)) as board:
-        reading = asyncio.create_task(anext(board))
-        await eventually(lambda: relay.boards.subscribers == 1)
-        changes = [queued(writer.task_id, 1, by="bridge") for writer in writers]
-        await Task.get_pymongo_collection().bulk_write([change.operation() for change in changes])
-        told = {(await reading).task.id}
-        async with asyncio.timeout(20):
+    told: set[UUID] = set()
+
+    async def read() -> None:
+        async with aclosing(relay.boards.follow(shown(TaskStatus.QUEUED), max_hz=60, whole=False)) as board:
             while len(told) < len(writers):
                 told.add((await anext(board)).task.id)
                 await asyncio.sleep(0.01)
+
+    reading = asyncio.create_task(read())
+    await eventually(lambda: relay.boards.subscribers == 1)
+    changes = [queued(writer.task_id, 1, by="bridge") for writer in writers]
+    await Task.get_pymongo_collection().bulk_write([change.operation() for change in changes])
+    await asyncio.wait_for(reading, 20)
+    assert told == {writer.task_id for writer in writers}
 
 
 async def test_a_replica_that_stops_says_so_to_its_boards(redis: Redis, settings: Settings, mongo: MongoClient) -> None:
