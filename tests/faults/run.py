@@ -14,8 +14,6 @@ from tests.faults.world import World
 END_WITHIN_S = 300.0
 REST_WITHIN_S = 20.0
 """For subscribers, slow ones too, and cancels, once every task has ended."""
-LOSE_WORKERS = frozenset({"each_and_any_killed"})
-"""Where a task may meet the death of three workers, and then rightly fails."""
 LOSE_EVENTS = frozenset({"worker_killed_before_it_told", "redis_emptied", "redis_away"})
 """Where Redis is frozen, emptied or away: progress may be lost, and a subscriber that wants every event is told so."""
 
@@ -61,7 +59,7 @@ async def _judge(verdict: Verdict, load: Load, name: str) -> None:
     verdict.broken += await load.shown(REST_WITHIN_S)
     stories = await load.stories(REST_WITHIN_S)
     tasks = [Task.model_validate(stored) async for stored in load.world.tasks.find({})]
-    judge_tasks(verdict, load, tasks, may_lose_workers=name in LOSE_WORKERS)
+    judge_tasks(verdict, load, tasks)
     timelines = {str(task.id): task.timeline for task in tasks}
     verdict.hearing = hear(stories, timelines, may_miss_progress=name in LOSE_EVENTS)
     verdict.duplicated += verdict.hearing.duplicated

@@ -34,17 +34,17 @@ class Verdict:
         self.broken.append(what)
 
 
-def judge_tasks(verdict: Verdict, load: Load, tasks: Sequence[Task], *, may_lose_workers: bool) -> None:
-    """Check what is stored of every task; `may_lose_workers` says that one may rightly have met three deaths."""
+def judge_tasks(verdict: Verdict, load: Load, tasks: Sequence[Task]) -> None:
+    """Check what is stored of every task."""
     for task in tasks:
         if task.id in load.sorts:
-            _judge_task(verdict, load, task, may_lose_workers)
+            _judge_task(verdict, load, task)
     for task_id in load.sorts.keys() - {task.id for task in tasks}:
         verdict.lost += 1
         verdict.complain(f"{task_id} is not stored")
 
 
-def _judge_task(verdict: Verdict, load: Load, task: Task, may_lose_workers: bool) -> None:
+def _judge_task(verdict: Verdict, load: Load, task: Task) -> None:
     sort = load.sorts[task.id]
     name = f"{sort.name} {task.id}"
     ends = [entry for entry in task.timeline if entry.status.is_terminal]
@@ -55,8 +55,7 @@ def _judge_task(verdict: Verdict, load: Load, task: Task, may_lose_workers: bool
     if len(ends) != 1:
         verdict.duplicated += 1
         verdict.complain(f"{name} has {len(ends)} ends")
-    lost_worker = may_lose_workers and task.error is not None and task.error.code == "WORKER_LOST"
-    if task.status not in sort.ends and not lost_worker:
+    if task.status not in sort.ends:
         verdict.complain(f"{name} ended {task.status}: {task.error}")
     cursors = [entry.cursor for entry in task.timeline]
     if any(later <= earlier for earlier, later in pairwise(cursors)):
@@ -94,8 +93,8 @@ async def _left_in_redis(world: World) -> list[str]:
     left = []
     counts = Counter([key.decode().rsplit(":", 2)[0] async for key in world.redis.scan_iter("arq:*-*-*:*", count=1000)])
     left += [f"{count} keys {prefix} are left" for prefix, count in counts.items()]
-    if waiting := await world.redis.zcard(f"arq:queue:{NAMESPACE}"):
-        left.append(f"{waiting} jobs are left in arq's queue")
+    async for queue in world.redis.scan_iter(f"arq:queue:{NAMESPACE}*", _type="zset"):
+        left.append(f"{await world.redis.zcard(queue)} jobs are left in {queue.decode()}")
     if channels := await world.redis.pubsub_channels(f"{NAMESPACE}:events:*"):
         left.append(f"{len(channels)} channels are left")
     streams = [key async for key in world.redis.scan_iter(f"{NAMESPACE}:events:*", count=1000)]
