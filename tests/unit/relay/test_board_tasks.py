@@ -97,6 +97,18 @@ def test_progress_is_not_folded_into_a_document_that_is_being_read() -> None:
     assert (change.task.status, change.task.progress.current) == (TaskStatus.CANCELLING, 3)
 
 
+def test_a_stored_document_that_lags_does_not_move_the_bar_back() -> None:
+    known = running()
+    tasks = knowing(known)
+    tasks.hear(known.id, Cursor(2, 2), progress(50))
+    told(tasks)
+    tasks.take(known)
+    assert told(tasks) == []
+    again = tasks.known(known.id)
+    assert again is not None
+    assert again.progress.current == 50
+
+
 def test_a_read_that_failed_is_made_again() -> None:
     tasks, stored = BoardTasks(), running()
     tasks.hear(stored.id, stored.cursor, state(RUNNING))
