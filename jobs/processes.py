@@ -17,7 +17,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from core.telemetry import get_logger
 from jobs.attempt import LOG_CHARS, Attempt, checked_progress, storable
-from jobs.kinds import Kind, known_kinds, load_kinds
+from jobs.kinds import Kind, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
 
 SAY_EVERY_S = 0.05
@@ -40,6 +40,7 @@ log = get_logger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Said)
 _child_socket: socket.socket | None = None
+_child_kinds: dict[str, Kind] = {}
 
 
 class ChildContext:
@@ -106,16 +107,16 @@ class ChildContext:
 
 
 def _start_child(channel: socket.socket, modules: list[str]) -> None:
-    global _child_socket  # noqa: PLW0603  # One channel a process, set once by the pool's initializer.
+    global _child_socket, _child_kinds  # noqa: PLW0603  # Set once a process, by the pool's initializer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the whole group; the worker decides.
     # Dies with the process that started it, also when that one is killed.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _child_socket = channel
-    load_kinds(modules)
+    _child_kinds = load_kinds(modules)
 
 
 def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any, values: dict[str, Any]) -> Outcome:
-    kind = known_kinds()[name]
+    kind = _child_kinds[name]
     assert _child_socket is not None
     context = ChildContext(_child_socket, task_id, epoch, attempt, state)
     try:

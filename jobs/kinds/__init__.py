@@ -126,17 +126,16 @@ def kind(
 
 
 def load_kinds(modules: Iterable[str] = ()) -> dict[str, Kind]:
-    """Import every module of this package and `modules` beside it; return the kinds declared, in alphabetical order.
+    """Import every module of this package and `modules` beside it; return their kinds, in alphabetical order.
 
-    Raises ModuleNotFoundError if one of `modules` is not installed.
+    A module's kinds are those that it declares or imports by name, and those of the package below it. What others have
+    imported into this process is not among them. Raises ModuleNotFoundError if one of `modules` is not installed.
     """
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    for name in modules:
-        importlib.import_module(name)
-    return known_kinds()
-
-
-def known_kinds() -> dict[str, Kind]:
-    """Return the kinds declared by the modules imported so far, in alphabetical order."""
-    return dict(sorted(_registry.items()))
+    names = [*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)), *modules]
+    imported = {id(value) for name in names for value in vars(importlib.import_module(name)).values()}
+    packages = tuple(f"{name}." for name in names)
+    return {
+        name: kind
+        for name, kind in sorted(_registry.items())
+        if id(kind.function) in imported or kind.function.__module__.startswith(packages)
+    }

@@ -1,6 +1,6 @@
 """A real replica asked without a transport, with the kinds that misbehave installed; bridge and worker on demand."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +12,7 @@ from core.documents import Task, TimelineEntry
 from core.settings import Settings
 from core.states import TERMINAL, TaskStatus
 from core.transitions import claimed
-from gateway import opening
 from gateway.opening import open_replica
-from jobs import kinds
-from jobs.kinds import Kind, load_kinds
 from tests.integration.gateway_schema.asking import Gateway
 from tests.integration.jobs import conftest as jobs
 
@@ -41,22 +38,9 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"kind_modules": "tests.fault_kinds"})
 
 
-@pytest.fixture(scope="session")
-def installed() -> Mapping[str, Kind]:
-    """The installed kinds with those of `tests.fault_kinds`, which other tests of this process are not to see."""
-    usual = load_kinds()
-    found = load_kinds(["tests.fault_kinds"])
-    for name in found.keys() - usual.keys():
-        del kinds._registry[name]
-    return found
-
-
 @pytest.fixture
-async def gateway(
-    settings: Settings, mongo: MongoClient, installed: Mapping[str, Kind], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Gateway]:
+async def gateway(settings: Settings, mongo: MongoClient) -> AsyncIterator[Gateway]:
     """A replica on the real services."""
-    monkeypatch.setattr(opening, "load_kinds", lambda _modules: installed)
     async with open_replica(settings) as replica:
         yield Gateway(replica.schema, replica.services)
 
