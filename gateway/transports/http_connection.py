@@ -41,6 +41,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._in_headers = False
         self._in_message = False
         self._header_bytes = 0
+        self._begun = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._unanswered: deque[RequestResponseCycle] = deque()
@@ -80,7 +81,7 @@ class HTTPConnection(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
-        was_in_headers = self._in_headers
+        was_in_headers, is_between, begun = self._in_headers, not self._in_message, self._begun
         super().data_received(data)
         if self.transport.get_protocol() is not self:
             return  # It speaks WebSocket now.
@@ -89,7 +90,8 @@ class HTTPConnection(HttpToolsProtocol):
                 self._header_timer.cancel()
                 self._header_timer = None
             return
-        self._header_bytes += len(data) if was_in_headers else 0
+        if was_in_headers or (is_between and self._begun <= begun + 1):  # Then all of it is headers.
+            self._header_bytes += len(data)
         if self._header_bytes > self._limits.max_header_bytes:
             REFUSED.labels("header_bytes").inc()
             limit = self._limits.max_header_bytes
@@ -107,6 +109,7 @@ class HTTPConnection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_headers = self._in_message = True
         self._header_bytes = 0
+        self._begun += 1
 
     def on_headers_complete(self) -> None:
         """The headers have come whole."""
