@@ -1,19 +1,42 @@
 """A small schema with one field for every way an operation can go, served by the real application and server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import strawberry
 
-from core.errors import BadUserInput
+from core.errors import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    HeadwayError,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from core.settings import Settings
 from gateway.app import Opening
 from gateway.context import OperationContext, Services
 from gateway.replica import Replica
 
 Info = strawberry.Info[OperationContext, None]
+
+PUBLIC_ERRORS: Mapping[str, HeadwayError] = {
+    error.code: error
+    for error in (
+        BadUserInput("name", "a name", got="nobody"),
+        NotFound("task", "7"),
+        Conflict("name", "This name is taken"),
+        Unauthenticated("The token has expired"),
+        Forbidden("purge", "admin"),
+        RateLimited(7),
+        Unavailable("MongoDB"),
+    )
+}
+"""One of each class."""
 
 
 class Probe:
@@ -60,6 +83,21 @@ class Query:
         raise BadUserInput("name", "a name")
 
     @strawberry.field
+    def refused_with(self, code: str) -> str | None:
+        raise PUBLIC_ERRORS[code]
+
+    @strawberry.field
+    def broken(self) -> str | None:
+        raise RuntimeError("a secret of the house")
+
+
+@strawberry.type
+class Fragile:
+    """An event whose one field can't be told."""
+
+    number: int
+
+    @strawberry.field
     def broken(self) -> str | None:
         raise RuntimeError("a secret of the house")
 
@@ -102,6 +140,16 @@ def build(probe: Probe) -> strawberry.Schema:
                     probe.yielded += 1
                     yield "x" * size
                     await asyncio.sleep(0)
+
+        @strawberry.subscription
+        async def fragile(self, to: int = 2) -> AsyncIterator[Fragile]:
+            for number in range(to):
+                yield Fragile(number=number)
+
+        @strawberry.subscription
+        async def failing_with(self, code: str) -> AsyncIterator[int]:
+            yield 0
+            raise PUBLIC_ERRORS[code]
 
         @strawberry.subscription
         async def failing(self, masked: bool) -> AsyncIterator[int]:
