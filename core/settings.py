@@ -3,13 +3,18 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from core.secrets import SecretiveSettings
 
 Broker = Literal["rabbitmq", "direct"]
 
 
-class Settings(BaseSettings):
-    """The addresses come from MONGO_URL, REDIS_URL and AMQP_URL; everything else from HEADWAY_<NAME>."""
+class Settings(SecretiveSettings):
+    """The addresses come from MONGO_URL, REDIS_URL and AMQP_URL; everything else from HEADWAY_<NAME>.
+
+    <VARIABLE>_FILE names a file that holds the value.
+    """
 
     model_config = SettingsConfigDict(env_prefix="HEADWAY_", frozen=True, populate_by_name=True, extra="ignore")
 
@@ -36,6 +41,8 @@ class Settings(BaseSettings):
     """Modules outside this package that declare kinds, separated by commas."""
     drain_s: float = Field(20.0, ge=0)
     bridge_window: int = Field(64, ge=1)
+    alive_file: str = ""
+    """What a bridge or a worker touches while its event loop turns; empty: nothing."""
     process_data_rounds: int = Field(2_000, ge=1)
 
     @property

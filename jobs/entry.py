@@ -16,16 +16,16 @@ from core.telemetry import configure_logging
 
 def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name: str | None = None) -> int:
     """Call `run` with the settings and `name`, or a name that no other process has; return the exit code."""
-    settings = Settings()
-    configure_logging(settings, role)
     name = name or f"{role}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
-    async def named() -> None:
+    async def named(settings: Settings) -> None:
         structlog.contextvars.bind_contextvars(**{role: name})
         await run(settings, name)
 
     try:
-        uvloop.run(named())
+        settings = Settings()
+        configure_logging(settings, role)
+        uvloop.run(named(settings))
     except StartupError as exc:
         print(f"headway {role}: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
         return 1

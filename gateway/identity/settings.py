@@ -6,9 +6,10 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from core.documents import Role
+from core.secrets import SecretiveSettings
 from gateway.identity.algorithms import SECRET_BYTES, Algorithm, PublicKey, fits, load_public_key
 
 MODES = frozenset({"off", "keys", "jwt"})
@@ -16,8 +17,8 @@ COST_PER_MINUTE = 100_000
 """Twenty of the dearest operations, or a thousand of the usual ones."""
 
 
-class IdentitySettings(BaseSettings):
-    """Off unless HEADWAY_AUTH says otherwise."""
+class IdentitySettings(SecretiveSettings):
+    """Off unless HEADWAY_AUTH says otherwise. HEADWAY_<NAME>_FILE names a file that holds the value."""
 
     model_config = SettingsConfigDict(
         env_prefix="HEADWAY_", frozen=True, extra="ignore", hide_input_in_errors=True, env_ignore_empty=True
