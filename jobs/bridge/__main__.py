@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.alive import show_life
 from core.cancellation import cancel_until_done
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
@@ -119,6 +120,7 @@ async def run(settings: Settings, name: str) -> None:
             *supply.loops,
             Pump(supply.source, queues.common, ledger, streams, settings.bridge_window).run(),
             lead(leadership, reconciler),
+            show_life(settings.alive_file),
         ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop, name=f"bridge loop {number}") for number, loop in enumerate(loops)]

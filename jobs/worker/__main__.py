@@ -13,6 +13,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
+from core.alive import show_life
 from core.cancellation import cancel_until_done
 from core.connections import open_mongo, open_redis
 from core.messages import cancel_channel
@@ -62,6 +63,7 @@ async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
         stack.callback(beat.stop)
         loops = [announcer.run(), announcer.record_forever(), worker.renew_forever(beat)]
         if ticket is None:
+            loops.append(show_life(settings.alive_file))
             await _work(settings, redis, worker, isolation, loops, [worker.main(), isolation.run()])
         else:
             await _work(settings, redis, worker, isolation, loops, [worker.run_only(ticket)])
