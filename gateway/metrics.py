@@ -8,6 +8,11 @@ OPERATIONS = Counter(
     ("operation", "outcome"),
 )
 RUNNING_OPERATIONS = Gauge("headway_running_operations", "GraphQL operations that run now.", ("operation",))
+PLANS = Counter(
+    "headway_plans",
+    "Operations by how far a plan rendered them: whole, or why graphql-core did; and `value`, what a plan gave up.",
+    ("served",),
+)
 OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
 OPEN_STREAMS = Gauge("headway_open_streams", "Event streams (SSE) that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))

@@ -1,0 +1,79 @@
+"""How scalars and enums are written: as they are where that is plain to see, by the schema's own word otherwise."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+from uuid import UUID
+
+from graphql import GraphQLBoolean, GraphQLEnumType, GraphQLFloat, GraphQLID, GraphQLInt, GraphQLLeafType, GraphQLString
+from graphql.pyutils import Undefined
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
+from strawberry.types.scalar import identity
+
+Constant = Callable[[object], str]
+"""Gives a value a name in the generated code."""
+
+_PLAIN = {
+    GraphQLString: "type({v}) is str",
+    GraphQLID: "type({v}) is str",
+    GraphQLInt: "type({v}) is int and -2147483648 <= {v} <= 2147483647",
+    GraphQLFloat: "type({v}) is float and {v} - {v} == 0.0",
+    GraphQLBoolean: "{v} is True or {v} is False",
+}
+"""When a value is written as it is. What is left out, such as an Int that came as text, the schema itself knows."""
+_JSON_TYPES = frozenset({dict, list, str, int, float, bool})
+
+
+class Unfit(Exception):  # It is no error: graphql-core takes over.
+    """A value is not what the fast way is made for."""
+
+
+def give_up() -> NoReturn:
+    """Leave the value to graphql-core. Raises Unfit."""
+    raise Unfit
+
+
+def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, read: bool, constant: Constant) -> str:
+    """Return the code that makes a variable's value what the response holds; the code raises where it can't.
+
+    `read` says that it is what `read_attribute` would have turned to text if it were a UUID.
+    """
+    other = f"{constant(_completer(type_, nullable=nullable, read=read))}({variable})"
+    if isinstance(type_, GraphQLEnumType):
+        names = _names(type_)
+        if not names:
+            return other
+        enum = constant(type(next(iter(names))))
+        return f"({constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
+    plain = next((test for known, test in _PLAIN.items() if known is type_), None)
+    if plain is None and type_.coerce_output_value is identity:
+        plain = f"type({{v}}) in {constant(_JSON_TYPES)}"
+    return f"({variable} if {plain.format(v=variable)} else {other})" if plain else other
+
+
+def _names(type_: GraphQLEnumType) -> dict[Any, str]:
+    """Return the names of a Python enum's members; of values that have no class of their own, none."""
+    names: dict[Any, str] = {}
+    if isinstance(type_, CustomGraphQLEnumType):
+        members: list[Any] = list(type_.wrapped_cls)
+        values = {value.value for value in type_.values.values()}
+        names = {member: type_.coerce_output_value(member) for member in members if member.value in values}
+    return names
+
+
+def _completer(type_: GraphQLLeafType, *, nullable: bool, read: bool) -> Callable[[Any], Any]:
+    coerce = type_.coerce_output_value
+
+    def complete(value: Any) -> Any:
+        if value is None and nullable:
+            return None
+        if read and type(value) is UUID:
+            value = str(value)
+        if value is None or value is Undefined or isinstance(value, Exception) or optimized_is_awaitable(value):
+            give_up()
+        written = coerce(value)
+        if written is None or written is Undefined:
+            give_up()
+        return written
+
+    return complete

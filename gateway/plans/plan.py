@@ -1,0 +1,126 @@
+"""A plan: the renderers of one operation, by where their values stand; and the plans of one document."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    is_leaf_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
+from graphql.execution.values import VariableValues
+from graphql.pyutils import Path
+
+from gateway.plans.scope import Scope, Unplannable, find_conditions, keep_conditions, name_of
+from gateway.plans.writer import Ledger, Place, Render, Writer
+
+MAX_PLANS = 4
+"""Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
+
+Key = tuple[tuple[str | int, str | None], ...]
+"""A place in the response, innermost first: names and the types they stand in, without the indices of lists."""
+
+
+@dataclass
+class Plan:
+    """What renders the values of an operation. `served` says how far it goes, as the metric tells it."""
+
+    served: str
+    renderers: dict[Key, Render] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+
+    def find(self, path: Path) -> Render | None:
+        """Return what renders the value at a path of the response."""
+        if path.prev is None:
+            return self.renderers.get(((path.key, path.typename),))
+        if self.served == "whole" or isinstance(path.key, int):
+            return None
+        key = []
+        step: Path | None = path
+        while step is not None:
+            if not isinstance(step.key, int):
+                key.append((step.key, step.typename))
+            step = step.prev
+        return self.renderers.get(tuple(key))
+
+
+class Planner:
+    """Makes one plan: a renderer for each root, or else for what lies as close below it as can be."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._ledger = Ledger()
+        self._plan = Plan("whole", places=self._ledger.places)
+
+    def make(self) -> Plan:
+        """Return the plan of the operation."""
+        root = self._scope.schema.get_root_type(self._scope.operation.operation)
+        assert root is not None
+        for key, details in self._scope.root_fields(root).items():
+            self._place(root, details, ((key, root.name),))
+        return self._plan
+
+    def _place(self, parent: GraphQLObjectType, details: FieldDetailsList, key: Key) -> None:
+        name = name_of(details)
+        if name == "__typename":
+            return
+        if name not in parent.fields:
+            self._plan.served = "introspection"
+            return
+        place = Place(parent.fields[name], parent, details)
+        named = get_named_type(place.field.type)
+        if is_leaf_type(named):
+            return
+        try:
+            self._ledger.spend()
+            self._plan.renderers[key] = Writer(self._scope, self._ledger).render(place.field.type, place)
+        except Unplannable as exc:
+            self._plan.served = exc.reason
+            if exc.reason != "size" and is_object_type(named):
+                for below, below_details in self._scope.fields_below(named, details).items():
+                    self._place(named, below_details, ((below, named.name), *key))
+
+
+class Plans:
+    """The plans of one document, each made when its operation is asked for the second time."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self._schema = schema
+        self._document = document
+        self._conditions: frozenset[str] | None = None
+        self._plans: dict[tuple[object, ...], Plan | None] = {}
+
+    def find(self, operation: OperationDefinitionNode, values: VariableValues) -> Plan:
+        """Return the plan for an operation with these variables; an empty one where graphql-core has to do it all."""
+        try:
+            if self._conditions is None:
+                self._conditions = find_conditions(self._document)
+        except Unplannable as exc:
+            return Plan(exc.reason)
+        conditions = tuple((name, values.coerced.get(name, ...)) for name in sorted(self._conditions))
+        key = (id(operation), conditions)
+        if key not in self._plans:
+            if len(self._plans) >= MAX_PLANS:
+                return Plan("variants")
+            self._plans[key] = None
+            return Plan("new")
+        plan = self._plans[key]
+        if plan is None:
+            kept = keep_conditions(values, self._conditions)
+            plan = self._plans[key] = self._make(operation, kept)
+        return plan
+
+    def _make(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:
+        fragments: Mapping[str, Any] = {
+            node.name.value: FragmentDetails(node)
+            for node in self._document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        return Planner(Scope(self._schema, operation, fragments, conditions)).make()

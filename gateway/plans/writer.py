@@ -1,0 +1,174 @@
+"""Writes the code that renders a resolved value. Of the client's text nothing goes into it: aliases are constants."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from typing import Any
+
+from graphql import (
+    GraphQLAbstractType,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Undefined
+from strawberry.execution import optimized_is_awaitable
+from strawberry.types.field import StrawberryField
+
+from gateway.plans.leaves import give_up, leaf_expression
+from gateway.plans.scope import Scope, Unplannable, name_of
+from gateway.schema.scalars import read_attribute
+
+DEFINITION = "strawberry-definition"
+MAX_FIELDS = 1_000
+"""Of a plan, each counted wherever it is selected: fragments in fragments grow without bound."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A field where it is selected: what its resolver, and the types of its values, are told about it."""
+
+    field: GraphQLField
+    parent: GraphQLObjectType
+    details: FieldDetailsList
+
+
+Infos = dict[int, GraphQLResolveInfo[Any]]
+Render = Callable[[Any, Infos], Any]
+
+
+@dataclass
+class Ledger:
+    """What all parts of one plan share: the places that their code refers to by index, and how many fields are left."""
+
+    places: list[Place] = field(default_factory=list)
+    fields_left: int = MAX_FIELDS
+
+    def spend(self) -> None:
+        """Count a field. Raises Unplannable when there are too many."""
+        self.fields_left -= 1
+        if self.fields_left < 0:
+            raise Unplannable("size")
+
+
+class Writer:
+    """Writes one renderer, with a function for each object that is selected in it."""
+
+    def __init__(self, scope: Scope, ledger: Ledger) -> None:
+        self._scope = scope
+        self._ledger = ledger
+        self._lines: list[str] = []
+        self._count = 0
+        self._seen: set[type] = set()
+        self._names: dict[str, Any] = {"give_up": give_up, "seen": self._seen, "admit": self._admit}
+
+    def render(self, type_: GraphQLOutputType, place: Place) -> Render:
+        """Return what renders a value of a type at a place. Raises Unplannable."""
+        expression = self._complete("v", type_, place, read=False)
+        self._lines.append(f"def render(v, x): return {expression}")
+        exec(compile("\n".join(self._lines), "<plan>", "exec"), self._names)  # The schema's own names.
+        render: Render = self._names["render"]
+        return render
+
+    def _admit(self, source: Any) -> None:
+        """Let objects of this class be read, unless it is one that graphql-core treats as no value. Raises Unfit."""
+        if source is None or source is Undefined or isinstance(source, Exception) or optimized_is_awaitable(source):
+            give_up()
+        self._seen.add(type(source))
+
+    def _name(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def _constant(self, value: object) -> str:
+        name = self._name("c")
+        self._names[name] = value
+        return name
+
+    def _info(self, place: Place) -> str:
+        self._ledger.places.append(place)
+        return f"x[{len(self._ledger.places) - 1}]"
+
+    def _complete(self, variable: str, type_: GraphQLOutputType, place: Place, *, read: bool) -> str:
+        """Return the code that makes of a variable's value what the response holds."""
+        nullable = not is_non_null_type(type_)
+        inner: Any = type_ if nullable else type_.of_type  # type: ignore[union-attr]
+        if is_leaf_type(inner):
+            return leaf_expression(inner, variable, nullable=nullable, read=read, constant=self._constant)
+        if is_list_type(inner):
+            entry = self._name("i")
+            entries = self._complete(entry, inner.of_type, place, read=False)
+            code = f"([{entries} for {entry} in {variable}] if type({variable}) is list else give_up())"
+        elif is_object_type(inner):
+            of_object, of_dict = self.write_object(inner, place)
+            code = f"({of_dict} if type({variable}) is dict else {of_object})({variable}, x)"
+        elif is_abstract_type(inner):
+            code = self._write_abstract(variable, inner, place)
+        else:
+            raise Unplannable("type")
+        return f"(None if {variable} is None else {code})" if nullable else code
+
+    def write_object(self, type_: GraphQLObjectType, place: Place) -> tuple[str, str]:
+        """Write the functions that render an object and a dict as a type, and return their names."""
+        written, reads = [], []
+        for key, details in self._scope.fields_below(type_, place.details).items():
+            self._ledger.spend()
+            variable = self._name("v")
+            name = name_of(details)
+            if name == "__typename":
+                typename = self._constant(type_.name)
+                reads.append((variable, typename, typename))
+                written.append(f"{self._constant(key)}: {variable}")
+                continue
+            below = Place(type_.fields[name], type_, details)
+            of_object, of_dict, read = self._read(below)
+            reads.append((variable, of_object, of_dict))
+            code = self._complete(variable, below.field.type, below, read=read)
+            written.append(f"{self._constant(key)}: {code}")
+        checks = []
+        if type_.is_type_of is not None:
+            checks = [f" if {self._constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()"]
+        answer = f" return {{{', '.join(written)}}}"
+        of_object, of_dict = self._name("o"), self._name("d")
+        self._lines += [f"def {of_object}(s, x):", " if type(s) not in seen: admit(s)", *checks]
+        self._lines += [*(f" {variable} = {code}" for variable, code, _ in reads), answer]
+        self._lines += [f"def {of_dict}(s, x):", " get = s.get", *checks]
+        self._lines += [*(f" {variable} = {code}" for variable, _, code in reads), answer]
+        return of_object, of_dict
+
+    def _read(self, place: Place) -> tuple[str, str, bool]:
+        """Return how a field's value is got from an object and from a dict, and whether `read_attribute` would."""
+        definition = place.field.extensions.get(DEFINITION)
+        if not isinstance(definition, StrawberryField) or definition.is_async or place.field.resolve is None:
+            raise Unplannable("resolver")
+        if place.field.args:
+            raise Unplannable("arguments")
+        name = definition.python_name
+        plain = definition.is_basic_field and definition.default_resolver is read_attribute
+        if plain and name.isidentifier() and not iskeyword(name):
+            return f"s.{name}", f"get({name!r})", True
+        if definition.extensions:
+            raise Unplannable("resolver")
+        call = f"{self._constant(place.field.resolve)}(s, {self._info(place)})"
+        return call, call, False
+
+    def _write_abstract(self, variable: str, type_: GraphQLAbstractType, place: Place) -> str:
+        if type_.resolve_type is None:
+            raise Unplannable("type")
+        table: dict[str, str] = {}
+        for possible in self._scope.schema.get_possible_types(type_):
+            of_object, of_dict = self.write_object(possible, place)
+            self._lines.append(f"def t{of_object}(v, x): return ({of_dict} if type(v) is dict else {of_object})(v, x)")
+            table[possible.name] = f"t{of_object}"
+        name = self._name("a")
+        entries = ", ".join(f"{self._constant(key)}: {value}" for key, value in table.items())
+        self._lines.append(f"{name} = {{{entries}}}")
+        resolve = f"{self._constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._constant(type_)})"
+        return f"{name}[{resolve}]({variable}, x)"

@@ -1,0 +1,175 @@
+"""Documents and values over the real schema, made by hypothesis: what to ask, and what is stored, bad values too."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+)
+from hypothesis import strategies as st
+
+from core.documents import Item, Task, TaskFailure, TaskProgress, TimelineEntry
+from core.states import Priority, TaskStatus
+from gateway.schema import build_schema
+from gateway.schema.items import ORDERS
+from gateway.schema.paging import Page
+from gateway.schema.task_view import TaskView
+from jobs.kinds import load_kinds
+
+KINDS = load_kinds()
+SCHEMA = build_schema(KINDS)
+GRAPHQL = SCHEMA._schema
+MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=UTC)
+IDENT = UUID(int=7)
+ROOTS = ("item", "items", "task", "tasks", "node")
+_BAD: tuple[Any, ...] = (
+    None,
+    "text",
+    3,
+    2**40,
+    float("nan"),
+    True,
+    [],
+    {},
+    [None],
+    ValueError("stored badly"),
+    IDENT,
+    b"x",
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[str, dict[str, bool]]:
+    """Return an operation's text and its variables."""
+    fragments: list[str] = []
+    fields = []
+    for number in range(draw(st.integers(1, 3))):
+        root = draw(st.sampled_from(ROOTS))
+        field = GRAPHQL.query_type.fields[root]  # type: ignore[union-attr]
+        arguments = "" if root.endswith("s") else '(id: "00000000-0000-0000-0000-000000000007")'
+        below = _selection(draw, get_named_type(field.type), 4, fragments)
+        fields.append(f"r{number}: {root}{arguments}{_condition(draw)} {below}")
+    conditions = "__typename @skip(if: $b) x: __typename @include(if: $a)"
+    text = f"query($a: Boolean = true, $b: Boolean!) {{ {' '.join(fields)} {conditions} }}"
+    variables = {"b": draw(st.booleans()), **({"a": draw(st.booleans())} if draw(st.booleans()) else {})}
+    return " ".join([text, *fragments]), variables
+
+
+def _condition(draw: st.DrawFn) -> str:
+    if draw(st.integers(0, 5)):
+        return ""
+    name, value = draw(st.sampled_from(("skip", "include"))), draw(st.sampled_from(("$b", "true", "false")))
+    return f" @{name}(if: {value})"
+
+
+def _selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> str:
+    parts = ["__typename"] if draw(st.booleans()) else []
+    fields = [
+        (name, field) for name, field in type_.fields.items() if depth > 1 or is_leaf_type(get_named_type(field.type))
+    ]
+    fields = [(name, field) for name, field in fields if name != "totalCount" or draw(st.integers(0, 3)) == 0]
+    for name, field in draw(st.lists(st.sampled_from(fields), max_size=6)) if fields else ():
+        alias = f"{name}_{draw(st.integers(1, 2))}: " if draw(st.integers(0, 3)) == 0 else ""
+        inner = get_named_type(field.type)
+        below = "" if is_leaf_type(inner) else _selection(draw, inner, depth - 1, fragments)
+        parts.append(f"{alias}{name}{_condition(draw)} {below}")
+    for _ in range(draw(st.integers(0, 2))):
+        parts.append(_fragment(draw, type_, depth, fragments))
+    return "{ " + " ".join(parts or ["__typename"]) + " }"
+
+
+def _fragment(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> str:
+    types: list[Any] = [type_]
+    if is_abstract_type(type_):
+        types += GRAPHQL.get_possible_types(type_)
+    elif isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+        types += type_.interfaces
+    on = draw(st.sampled_from(types))
+    if depth < 1:
+        return "... { __typename }"
+    below = _selection(draw, on, depth - 1, fragments)
+    if draw(st.booleans()):
+        return f"... on {on.name}{_condition(draw)} {below}"
+    fragments.append(f"fragment f{len(fragments)} on {on.name} {below}")
+    return f"...f{len(fragments) - 1}{_condition(draw)}"
+
+
+@st.composite
+def stored(draw: st.DrawFn) -> dict[str, Any]:
+    """Return what each root finds; about half of the time something in it is not as the schema promises."""
+    items = [_spoil(draw, _item(draw)) for _ in range(draw(st.integers(0, 3)))]
+    tasks = [TaskView(_spoil(draw, _task(draw))) for _ in range(draw(st.integers(0, 3)))]
+    found: dict[str, Any] = {
+        "item": _spoil(draw, _item(draw)),
+        "task": TaskView(_spoil(draw, _task(draw))),
+        "items": _page(items),
+        "tasks": _page(tasks),
+        "node": draw(st.sampled_from([*items, *tasks, None])),
+    }
+    if draw(st.integers(0, 3)) == 0:
+        bad: tuple[Any, ...] = (
+            None,
+            5,
+            SimpleNamespace(nodes=[None, 1], edges="x"),
+            KeyError("gone"),
+            [],
+            {"nodes": None},
+        )
+        found[draw(st.sampled_from(ROOTS))] = draw(st.sampled_from(bad))
+    return found
+
+
+def _page(values: list[Any]) -> Any:
+    documents = [{"_id": IDENT, "value": value} for value in values]
+    page: Page[Any] = Page(
+        cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, lambda one: one["value"]
+    )
+    return page
+
+
+def _item(draw: st.DrawFn) -> Any:
+    return Item.model_construct(
+        id=IDENT, name="n", description=draw(st.sampled_from([None, "d"])), metadata={"a": [1]}, created_at=MOMENT,
+        updated_at=MOMENT,
+    )  # fmt: skip
+
+
+def _task(draw: st.DrawFn) -> Any:
+    entry = TimelineEntry(epoch=1, n=2, at=MOMENT, attempt=1, status=TaskStatus.FAILED, error_code="E")
+    result = {
+        "inserted": 1,
+        "updated": 2,
+        "rejected": [{"line": 1, "reason": "r"}],
+        "rejected_total": 1,
+        "total_processed": 3,
+        "processed_items": [],
+    }
+    return Task.model_construct(
+        id=IDENT,
+        kind=draw(st.sampled_from([*KINDS, "gone"])),
+        status=draw(st.sampled_from(TaskStatus)),
+        priority=Priority.LOW,
+        input={"format": "CSV", "content": "x", "iterations": 3, "label": None},
+        result=draw(st.sampled_from([None, {}, result])),
+        error=draw(st.sampled_from([None, TaskFailure(code="A", message="b")])),
+        progress=TaskProgress(current=2, total=4),
+        attempt=1,
+        max_attempts=3,
+        timeout_s=draw(st.sampled_from([1.5, 60])),
+        created_at=MOMENT,
+        timeline=[entry],
+        retry_of=IDENT,
+    )
+
+
+def _spoil(draw: st.DrawFn, document: Any) -> Any:
+    if draw(st.integers(0, 4)) == 0:
+        name = draw(st.sampled_from(sorted(type(document).model_fields)))
+        document.__dict__[name] = draw(st.sampled_from(_BAD))
+    return document

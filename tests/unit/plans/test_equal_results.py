@@ -1,0 +1,109 @@
+"""A plan and graphql-core give the same bytes, whatever is asked and whatever was stored."""
+
+import asyncio
+import os
+from inspect import isawaitable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+from graphql import DocumentNode, ExecutionResult, execute_root_selection_set, parse, validate
+from hypothesis import HealthCheck, assume, given, settings
+from strawberry.execution import optimized_is_awaitable
+
+from gateway import errors
+from gateway.context import OperationContext, Services
+from gateway.identity.principals import LOCAL
+from gateway.plans.executor import PlannedExecutor
+from gateway.plans.plan import Plan, Plans
+from tests.unit.plans.documents import GRAPHQL, KINDS, ROOTS, documents, stored
+
+EXAMPLES = int(os.environ.get("HEADWAY_PLAN_EXAMPLES", "500"))
+CONTEXT = OperationContext(cast(Services, SimpleNamespace(kinds=KINDS)), LOCAL, "c1")
+FOUND: dict[str, Any] = {}
+
+
+class Silent:
+    """A log of nothing: what is masked here was put there on purpose."""
+
+    def error(self, _message: str, **_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(autouse=True)
+def _in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the roots find what the example holds; one that is an error is raised by its root."""
+    monkeypatch.setattr(errors, "log", Silent())
+    assert GRAPHQL.query_type is not None
+    for name in ROOTS:
+
+        async def resolve(_source: Any, _info: Any, name: str = name, **_: Any) -> Any:
+            if isinstance(FOUND[name], KeyError):
+                raise FOUND[name]
+            return FOUND[name]
+
+        monkeypatch.setattr(GRAPHQL.query_type.fields[name], "resolve", resolve)
+
+
+def build(document: DocumentNode, variables: dict[str, Any]) -> PlannedExecutor:
+    """Return an executor that has no plan."""
+    built = PlannedExecutor.build(
+        GRAPHQL,
+        document,
+        context_value=CONTEXT,
+        raw_variable_values=variables,
+        is_awaitable=cast(Any, optimized_is_awaitable),
+        operation_extensions={},
+    )
+    assert isinstance(built, PlannedExecutor)
+    return built
+
+
+async def run(executor: PlannedExecutor) -> bytes:
+    """Return the response, the errors as clients see them."""
+    result: Any = execute_root_selection_set(executor)
+    answer: ExecutionResult = await result if isawaitable(result) else result
+    return orjson.dumps([answer.data, errors.mask(answer.errors or (), "c1")], default=repr)
+
+
+def plan_of(document: DocumentNode, executor: PlannedExecutor) -> Plan:
+    """Return the plan that an operation has when it is asked for the second time."""
+    plans = Plans(GRAPHQL, document)
+    assert plans.find(executor.operation, executor.variable_values).served == "new"
+    return plans.find(executor.operation, executor.variable_values)
+
+
+@pytest.mark.timeout(100_000)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(asked=documents(), found=stored())
+def test_plan_and_graphql_core_answer_alike(asked: tuple[str, dict[str, Any]], found: dict[str, Any]) -> None:
+    text, variables = asked
+    document = parse(text)
+    assume(not validate(GRAPHQL, document))
+    FOUND.update(found)
+    expected = asyncio.run(run(build(document, variables)))
+    planned = build(document, variables)
+    planned.plan = plan_of(document, planned)
+    assert asyncio.run(run(planned)) == expected
+
+
+def test_usual_list_is_rendered_whole_and_without_giving_up() -> None:
+    document = parse("{ tasks { nodes { id kind status progress { percent } createdAt ... on Node { __typename } } } }")
+    executor = build(document, {})
+    plan = plan_of(document, executor)
+    assert (plan.served, len(plan.renderers)) == ("whole", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "served", "renderers"),
+    [
+        ("{ items { totalCount nodes { id } } }", "resolver", 1),
+        ("{ __schema { types { name } } }", "introspection", 0),
+        ('{ batch(id: "a") { id tasks { nodes { id } } } }', "resolver", 1),
+    ],
+)
+def test_what_is_not_understood_is_told_by_reason(text: str, served: str, renderers: int) -> None:
+    document = parse(text)
+    plan = plan_of(document, build(document, {}))
+    assert (plan.served, len(plan.renderers)) == (served, renderers)
