@@ -3,10 +3,11 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test faults attacks check schema lock clean
+.PHONY: help setup ui run test faults attacks fuzz check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
+EXAMPLES ?= 100000
 PY := .venv/bin/python
 NODE := $(CURDIR)/requirements/node
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
@@ -18,6 +19,7 @@ help:
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
+	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
 	@echo "make schema  write schema.graphql from the code"
@@ -61,6 +63,10 @@ faults: setup
 attacks: setup
 	@requirements/test-servers
 	@HEADWAY_ATTACKS=full $(PY) -m pytest tests/attacks --timeout 600 $(ARGS)
+
+fuzz: setup
+	@requirements/test-servers
+	@HEADWAY_FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout 0 $(ARGS)
 
 check: setup ui/node_modules/installed
 	@$(PY) -m ruff check .
