@@ -1,5 +1,6 @@
 """Caps on what one address holds and on sockets where nothing runs, and the log line of what ran."""
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
@@ -50,3 +51,25 @@ async def test_operation_is_logged_by_its_name_and_never_by_its_content(edge: Ed
     assert line["duration_ms"] >= 0
     assert "hush-hush" not in str(said)
     assert "hello(" not in str(said)
+
+
+async def test_request_is_logged_by_its_path_and_never_by_its_content(edge: Edge) -> None:
+    query = "query ($n: String!) { hello(name: $n) }"
+    asked = {"query": query, "variables": {"n": "hush-hush"}}
+    with capture_logs() as said:
+        async with httpx.AsyncClient(base_url=edge.url) as client:
+            posted = await client.post("/graphql", json=asked, headers={"authorization": "Bearer hush-hush"})
+            got = await client.get("/graphql", params={"query": query, "variables": '{"n":"hush-hush"}'})
+            refused = await client.post("/graphql", json={**asked, "query": "{ nothing }"})
+            nowhere = await client.get("/" + "x" * 5_000, params={"n": "hush-hush"})
+    assert [answer.status_code for answer in (posted, got, refused, nowhere)] == [200, 200, 200, 404]
+    lines = [line for line in said if line["event"] == "Request"]
+    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
+        ("POST", "/graphql", 200),
+        ("GET", "/graphql", 200),
+        ("POST", "/graphql", 200),
+        ("GET", "/" + "x" * 199, 404),
+    ]
+    assert all(line["duration_ms"] >= 0 for line in lines)
+    for secret in ("hush-hush", "hello(", "nothing"):
+        assert secret not in str(said)
