@@ -43,6 +43,10 @@ class Target:
     port: int
     log: Path
     statuses: list[int] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    """The longest one of each attack, in seconds."""
+    growths: list[int] = field(default_factory=list)
+    """By how many bytes each attack left the memory greater."""
 
     @property
     def url(self) -> str:
@@ -89,6 +93,8 @@ async def attacked(target: Target) -> AsyncIterator[Target]:
         probe.communicate()
         raise
     findings = msgspec.json.decode(probe.communicate(timeout=30)[0], type=Findings)
+    target.gaps.append(findings.longest_s)
+    target.growths.append(target.memory - memory)
     assert findings.wrong == []
     assert findings.longest_s < LONGEST_GAP_S, f"{findings.longest_s:.2f} s without an answer, of {findings.answers}"
     assert [status for status in target.statuses if status >= 500] == []

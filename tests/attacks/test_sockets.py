@@ -1,7 +1,7 @@
 """Attacks over WebSocket: floods, malformed frames, and more operations than one socket may have."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from websockets.frames import Opcode
@@ -77,10 +77,42 @@ async def test_fragments_that_are_too_much_together_are_refused(target: Target) 
         assert await raw.read_close() == 1009
 
 
-async def test_message_that_is_too_large_is_refused(target: Target) -> None:
+async def test_sender_of_a_message_that_is_too_large_is_told_so(target: Target) -> None:
+    async with attacked(target):
+        for size in (262_145, 2_000_000):
+            async with opened(target) as raw:
+                raw.frame("x" * size)
+                raw.frame('{"type":"ping"}')
+                assert await raw.read_close() == 1009
+
+
+async def test_sender_who_does_not_stop_after_a_message_that_is_too_large_is_cut_off(target: Target) -> None:
     async with attacked(target), opened(target) as raw:
-        raw.frame("x" * 262_145)
-        assert await raw.read_close() in (1009, 1006)
+        raw.frame("x" * 300_000)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                while not raw.writer.is_closing():
+                    raw.send(b"x" * 65_536)
+                    await raw.writer.drain()
+                    await asyncio.sleep(0)
+        await raw.read_end()
+
+
+async def test_violation_that_comes_with_a_message_breaks_nothing(target: Target) -> None:
+    async with attacked(target):
+        for _ in range(20):
+            async with opened(target, init=False) as raw:
+                raw.send(frame(INIT) + b"\x83\x80\0\0\0\0")
+                assert await raw.read_close() == 1002
+
+
+async def test_silent_peer_who_broke_the_protocol_is_left(target: Target) -> None:
+    async with attacked(target), opened(target) as raw:
+        raw.send(b"\x83\x80\0\0\0\0")
+        assert await raw.read_close() == 1002
+        async with asyncio.timeout(10):
+            while (await target.held()).get("connections", 0):  # noqa: ASYNC110  # Metrics have no event.
+                await asyncio.sleep(0.1)
 
 
 async def test_text_that_is_no_utf8_is_refused(target: Target) -> None:
