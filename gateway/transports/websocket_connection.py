@@ -129,13 +129,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """Say why the socket closes, and read on for a while; to the application the peer has gone.
+        """Say why the socket closes, and read on for a while. The application hears of it when the connection is lost.
 
         A connection closed with something unread is reset, and the peer would never hear the reason.
         """
-        assert self.conn.close_sent is not None
-        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = self.disconnected = True
         self.stop_keepalive()
