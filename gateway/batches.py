@@ -56,7 +56,7 @@ async def _refuse_used_keys(owner: str, tasks: Sequence[Task]) -> None:
             raise BadUserInput(f"inputs.{index}.options.idempotencyKey", f"another key than that of inputs.{first}")
     if indexes:
         known = await Task.get_pymongo_collection().find_one(
-            {"owner": owner, "idempotency_key": {"$in": sorted(indexes)}}, {"idempotency_key": 1}
+            {"owner": owner, "idempotency_key": {"$type": "string", "$in": sorted(indexes)}}, {"idempotency_key": 1}
         )
         if known is not None:
             raise _used(indexes[known["idempotency_key"]], f"task {known['_id']}")

@@ -221,7 +221,9 @@ def new_task(
 
 async def _earlier(task: Task) -> Task:
     """Return the task that owns the new one's idempotency key. Raises Conflict if it asks for something else."""
-    known = await Task.find_one({"owner": task.owner, "idempotency_key": task.idempotency_key})
+    known = await Task.find_one(
+        {"owner": task.owner, "idempotency_key": {"$type": "string", "$eq": task.idempotency_key}}
+    )
     if known is None:
         raise Conflict("options.idempotencyKey", "The task with this idempotencyKey has just been removed; try again")
     if (known.kind, known.input) != (task.kind, task.input):

@@ -37,9 +37,14 @@ log = get_logger(__name__)
 class Backlog(Protocol):
     """What the reconciler asks of the broker."""
 
-    async def is_past(self, priority: Priority, published_at: datetime) -> bool:
-        """Whether a message published then can't be waiting in its queue any more."""
+    async def past(self, priority: Priority) -> datetime | None:
+        """Return up to when a message must have been published so that it can't be waiting; None if unknown."""
         ...
+
+
+def _by(moment: datetime) -> dict[str, Any]:
+    """Match times up to this one; MongoDB uses a partial index only where its own condition, the type, is repeated."""
+    return {"$type": "date", "$lte": moment}
 
 
 class Reconciler:
@@ -110,20 +115,20 @@ class Reconciler:
         return tickets
 
     async def _expire(self, now: datetime) -> None:
-        late = await self._find({"deadline": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
+        late = await self._find({"deadline": _by(now), "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
         await self._commit("expired", [expired(task.id, task.epoch, by=self._ledger.actor) for task in late])
 
     async def _cancel_asked(self, now: datetime) -> None:
         """Cancel what its holder gave back before it heard that it was to be cancelled."""
         asked = await self._find(
-            {"cancel_requested_at": {"$lte": now}, "status": {"$in": sorted(UNCLAIMED)}}, "cancel_requested_at"
+            {"cancel_requested_at": _by(now), "status": {"$in": sorted(UNCLAIMED)}}, "cancel_requested_at"
         )
         by = self._ledger.actor
         ends = [cancelled_unclaimed(task.id, task.epoch, by=by, reason=task.cancel_reason) for task in asked]
         await self._commit("cancelled", ends)
 
     async def _start_scheduled(self, now: datetime) -> None:
-        ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.SCHEDULED.value}, "run_at")
+        ready = await self._find({"run_at": _by(now), "status": TaskStatus.SCHEDULED.value}, "run_at")
         events = await self._commit("due", [due(task.id, task.epoch, by=self._ledger.actor) for task in ready])
         started = {event.task_id: event.cursor.epoch for event in events}
         await self._publish([(task, started[task.id]) for task in ready if task.id in started])
@@ -139,20 +144,22 @@ class Reconciler:
             },
             "status_at",
         )
-        old = await self._find(
-            {
-                "status": TaskStatus.PENDING.value,
-                "published_at": {"$lte": now - timedelta(seconds=BACKLOG_PATIENCE_S)},
-            },
-            "published_at",
-        )
-        lost = [task for task in old if task.published_at and await self._is_lost(task, task.published_at)]
+        lost = await self._lost(self._backlog, now - timedelta(seconds=BACKLOG_PATIENCE_S))
         published = await self._publish([(task, task.epoch) for task in (*owed, *lost)])
         REPAIRS.labels("published").inc(published)
 
-    async def _is_lost(self, task: Task, published_at: datetime) -> bool:
-        assert self._backlog is not None
-        return await self._backlog.is_past(task.priority, published_at)
+    async def _lost(self, backlog: Backlog, latest: datetime) -> list[Task]:
+        """Return tasks published by then whose messages are gone. A backlog that waits costs one small read."""
+        pending = {"status": TaskStatus.PENDING.value}
+        if not await Task.get_pymongo_collection().find_one({**pending, "published_at": {"$lte": latest}}, {"_id": 1}):
+            return []
+        lost: list[Task] = []
+        for priority in Priority:
+            past = await backlog.past(priority)
+            if past is not None:
+                gone = {**pending, "priority": priority.value, "published_at": {"$lte": min(past, latest)}}
+                lost += await self._find(gone, "published_at")
+        return lost
 
     async def _publish(self, tasks: Sequence[tuple[Task, int]]) -> int:
         """Publish tasks under these epochs and note which the broker holds; return how many."""
@@ -171,7 +178,7 @@ class Reconciler:
         return len(held)
 
     async def _take_over(self, now: datetime) -> None:
-        dead = await self._find({"lease.until": {"$lte": now}, "status": {"$in": sorted(HELD)}}, "lease.until")
+        dead = await self._find({"lease.until": _by(now), "status": {"$in": sorted(HELD)}}, "lease.until")
         events = await self._commit("taken over", [self._judge(task, now) for task in dead])
         again = [event for event in events if not event.ends]
         await self._put(again, {task.id: task.crashes + 1 for task in dead})
@@ -181,7 +188,7 @@ class Reconciler:
         return judge(task, by=self._ledger.actor, lost=lost, lease_ended_by=now)
 
     async def _retry(self, now: datetime) -> None:
-        ready = await self._find({"run_at": {"$lte": now}, "status": TaskStatus.RETRYING.value}, "run_at")
+        ready = await self._find({"run_at": _by(now), "status": TaskStatus.RETRYING.value}, "run_at")
         again = [requeued(task.id, task.epoch, by=self._ledger.actor, reason="its retry is due") for task in ready]
         await self._put(await self._commit("retried", again), {task.id: task.crashes for task in ready})
 

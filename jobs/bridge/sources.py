@@ -10,6 +10,7 @@ from typing import Protocol
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustConnection
 
+from core.clock import utc_now
 from core.documents import Task
 from core.messages import (
     PRIORITIES,
@@ -26,6 +27,7 @@ from jobs.dead_letters import bury_message
 WEIGHTS = {Priority.HIGH: 16, Priority.NORMAL: 4, Priority.LOW: 1}
 """Of 21 hand-overs under full load so many go to each priority: low never starves."""
 LOOK_EVERY_S = 1.0
+COUNT_WITHIN_S = 2.0
 PATIENCE = timedelta(seconds=60)
 """A queue that gives out a message this much younger than another's publish no longer holds that other one."""
 
@@ -137,18 +139,23 @@ class RabbitSource:
             await self._arrived.wait()
         return [self._held.pop() for _ in range(min(room, len(self._held)))]
 
-    async def is_past(self, priority: Priority, published_at: datetime) -> bool:
-        """Whether no message published then can be waiting: the queue has none, or gave out one 60 s younger."""
-        if self._channel is None:
-            return False
-        handed = self._handed_at.get(priority)
-        if handed is not None and handed - published_at > PATIENCE:
-            return True
+    async def past(self, priority: Priority) -> datetime | None:
+        """Return up to when a message must have been published so that it can't be waiting; None if that is unknown.
+
+        The queue has none waiting, or gave out one 60 s younger than those.
+        """
+        asked_at, handed = utc_now(), self._handed_at.get(priority)
         try:
-            queue = await self._channel.declare_queue(queue_name(self._namespace, priority), passive=True)
-        except (aio_pika.exceptions.AMQPError, RuntimeError, OSError):
-            return False
-        return queue.declaration_result.message_count == 0
+            # On a channel of its own: aio-pika answers from its memory for a queue that the channel knows already.
+            async with asyncio.timeout(COUNT_WITHIN_S), self._connection.channel() as channel:
+                queue = await channel.declare_queue(queue_name(self._namespace, priority), passive=True, robust=False)
+        except (aio_pika.exceptions.AMQPError, RuntimeError, OSError, TimeoutError):
+            waiting = None
+        else:
+            waiting = queue.declaration_result.message_count
+        if waiting == 0:
+            return asked_at
+        return None if handed is None else handed - PATIENCE
 
     async def settle(self, parcels: Sequence[Parcel]) -> None:
         """Acknowledge. A parcel whose channel is gone is delivered again, and its ticket dropped as a duplicate."""

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+from core.clock import utc_now
 from core.connections import open_amqp
 from core.ids import new_id
 from core.messages import TaskMessage
@@ -14,6 +16,7 @@ from jobs.bridge.sources import WEIGHTS, Parcel, RabbitSource
 
 BACKLOG = 10_000
 PREFETCH = 64
+EVER = datetime.min.replace(tzinfo=UTC)
 AT_ONCE = 500
 """Publishes that wait for their confirms together."""
 
@@ -72,3 +75,15 @@ async def test_high_overtakes_a_backlog_of_ten_thousand_and_low_still_moves(sett
         }
         share = sum(WEIGHTS.values()) / len(mixed)
         assert {priority: round(count * share) for priority, count in taken.items()} == WEIGHTS
+
+
+async def test_backlog_that_waits_is_known_to_wait_and_an_empty_queue_to_hold_nothing(settings: Settings) -> None:
+    async with opened(settings) as (publisher, source):
+        await source.open()
+        before = utc_now()
+        assert (await source.past(Priority.NORMAL) or EVER) >= before
+
+        await publish(publisher, Priority.NORMAL, PREFETCH * 3)
+        assert (await source.past(Priority.NORMAL) or EVER) < before
+        await take(source, PREFETCH * 3)
+        assert (await source.past(Priority.NORMAL) or EVER) >= before
