@@ -8,7 +8,7 @@ Knows how values are spelled, not what they mean: which of them make an item is 
 import csv
 import json
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -138,7 +138,7 @@ def _read_header(reader: Iterator[list[str]]) -> list[str]:
     names = [cell.strip() for cell in header]
     if "name" not in names:
         raise UnreadableFile(f"expected a header with a column 'name', separated by commas, got {shown(names)}")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise UnreadableFile(f"expected every column name once, got {shown(repeated[0])} more than once")
     return names
