@@ -42,7 +42,7 @@ class TaskSubscription:
         async with aclosing(relay.follow(parse_id(id), max_hz=rate)) as snapshots:
             async for snapshot in snapshots:
                 if not info.context.principal.may_see(snapshot.task.owner):
-                    raise NotFound("task", id)
+                    raise NotFound("task", snapshot.task.id)  # In the very words of one that does not exist.
                 info.context.position.cursor = str(snapshot.task.cursor)
                 yield TaskView(snapshot.task, snapshot.delivery)
 

@@ -108,8 +108,11 @@ class Socket:
         origin = self._websocket.headers.get("origin")
         if origin is None:
             return True
-        host = urlsplit(f"//{self._websocket.headers.get('host', '')}").hostname
-        return urlsplit(origin).hostname in {host, *self._limits.allowed_origins} - {None}
+        try:
+            host = urlsplit(f"//{self._websocket.headers.get('host', '')}").hostname
+            return urlsplit(origin).hostname in {host, *self._limits.allowed_origins} - {None}
+        except ValueError:  # One of the two is no address.
+            return False
 
     async def _talk(self, tasks: asyncio.TaskGroup) -> None:
         try:

@@ -91,8 +91,11 @@ async def _work(
     async with asyncio.TaskGroup() as group:
 
         def on_cancel(data: bytes) -> None:
-            if data:
-                group.create_task(worker.cancel_if_asked(UUID(data.decode())), name="cancel")
+            try:
+                task_id = UUID(data.decode())
+            except ValueError:
+                return  # No task's id: whatever said it, a worker doesn't end of it.
+            group.create_task(worker.cancel_if_asked(task_id), name="cancel")
 
         handlers: dict[str, Callable[[bytes], None]] = {
             wake_channel(settings.namespace): worker.wake,

@@ -23,8 +23,9 @@ async def test_the_right_subprotocol_is_found_among_others(edge: Edge) -> None:
         assert client.connection.subprotocol == "graphql-transport-ws"
 
 
-async def test_a_page_of_another_host_is_closed_with_4403(edge: Edge) -> None:
-    async with edge.connect(origin="https://evil.example") as client:
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://[", "null"])
+async def test_a_page_of_another_host_is_closed_with_4403(edge: Edge, origin: str) -> None:
+    async with edge.connect(origin=origin) as client:
         assert await client.read_close() == (4403, "Forbidden")
 
 
