@@ -60,6 +60,7 @@ def ask(
 ) -> None:
     """Ask, and judge the answer."""
     encoded = {name: value.encode("latin-1") for name, value in given.items()}
+    connection.close()  # A gateway may end an idle connection at any moment, also while the next request is sent.
     connection.request(method, path, body, encoded)
     answer = connection.getresponse()
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
