@@ -11,6 +11,7 @@
 | sends pings and does not read the pongs         | no pongs                                                       |
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from gateway.metrics import CONNECTIONS, REFUSED
 from gateway.transports.caps import CapReached, Caps
 from gateway.transports.limits import EdgeLimits
 
+DRAINED_BYTES = 4_194_304
+DRAIN_TIMEOUT_S = 1.0
+
 
 class EdgeConfig(uvicorn.Config):
     """uvicorn's configuration, which carries our limits and caps to each connection."""
@@ -28,6 +32,32 @@ class EdgeConfig(uvicorn.Config):
         super().__init__(app, **options)
         self.limits = limits
         self.caps = caps
+
+
+class Drain:
+    """The end of a connection whose peer was told why: what still comes is thrown away, so much and so long.
+
+    A connection closed with something unread is reset, and the peer might never hear the reason.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._left = DRAINED_BYTES
+        self._timer = loop.call_later(DRAIN_TIMEOUT_S, transport.close)
+        if not transport.is_closing():
+            if transport.can_write_eof():
+                transport.write_eof()
+            transport.resume_reading()
+
+    def take(self, data: bytes) -> None:
+        """Throw away what came, and close the connection when it is too much."""
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.close()
+
+    def end(self) -> None:
+        """Take note that the connection is lost."""
+        self._timer.cancel()
 
 
 def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) -> Callable[[], None]:

@@ -11,12 +11,10 @@ from uvicorn.server import ServerState
 
 from gateway.metrics import REFUSED
 from gateway.transports.caps import RETRY_AFTER_S, CapReached
-from gateway.transports.connections import EdgeConfig, take_place
+from gateway.transports.connections import Drain, EdgeConfig, take_place
 
 REFUSAL_WAIT_S = 1.0
 """A refused connection is answered when its request comes, so that the answer is not lost, or closed after this."""
-DRAINED_BYTES = 4_194_304
-"""What a refused peer may still send while it has not read why; then its connection is closed."""
 REASONS = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -40,7 +38,7 @@ class HTTPConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._refusal: str | None = None
-        self._to_drain: int | None = None
+        self._drain: Drain | None = None
         self._in_headers = False
         self._in_message = False
         self._header_bytes = 0
@@ -75,23 +73,23 @@ class HTTPConnection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._header_timer = self._stall_timer = None
+        if self._drain is not None:
+            self._drain.end()
         if self._give_back is not None:
             self._give_back()
             self._give_back = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, with an eye on headers that do not end."""
-        if self._to_drain is not None:
-            self._to_drain -= len(data)
-            if self._to_drain < 0:
-                self.transport.close()
+        if self._drain is not None:
+            self._drain.take(data)
             return
         if self._refusal is not None:
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
         was_in_headers, is_between, begun = self._in_headers, not self._in_message, self._begun
         super().data_received(data)
-        if self.transport.get_protocol() is not self or self._to_drain is not None:
+        if self.transport.get_protocol() is not self or self._drain is not None:
             return  # It speaks WebSocket now, or was refused.
         if not self._awaits_headers():
             if self._header_timer is not None:
@@ -151,21 +149,16 @@ class HTTPConnection(HttpToolsProtocol):
         self._refuse(408, "REQUEST_TIMEOUT", expected)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        if self.transport.is_closing() or self._to_drain is not None:
+        if self.transport.is_closing() or self._drain is not None:
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.close()
             return
         self.transport.write(_refusal(status, code, message))
-        if not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        # To close with data unread would reset the connection, and the peer might never read why.
-        self.transport.write_eof()
-        self._to_drain = DRAINED_BYTES
         if self._header_timer is not None:
             self._header_timer.cancel()
-        self._header_timer = self.loop.call_later(REFUSAL_WAIT_S, self.transport.close)
+            self._header_timer = None
+        self._drain = Drain(self.transport, self.loop)
 
     def pause_writing(self) -> None:
         """Begin to watch a peer that takes its answer slowly."""

@@ -9,15 +9,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
-from gateway.transports.connections import EdgeConfig, take_place
+from gateway.transports.connections import Drain, EdgeConfig, take_place
 
 CLOSE_TIMEOUT_S = 10.0
 SLICE_BYTES = 8_192
 """Parsed at a time of what comes: 1,365 empty pings, which take 12 ms (measured 2026-11-24)."""
 MAX_FRAGMENTS = 1_024
-DRAINED_BYTES = 4_194_304
-DRAIN_TIMEOUT_S = 1.0
-"""So much, and so long, is read on and thrown away of a peer that broke the protocol."""
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -35,8 +32,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._give_back: Callable[[], None] | None = None
         self._rest = bytearray()
-        self._to_drain: int | None = None
-        self._drain_timer: asyncio.TimerHandle | None = None
+        self._drain: Drain | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the place that the HTTP side has just left."""
@@ -46,9 +42,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         self._rest.clear()
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
-            self._drain_timer = None
+        if self._drain is not None:
+            self._drain.end()
         if self._give_back is not None:
             self._give_back()
             self._give_back = None
@@ -56,10 +51,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in slices, and read no more meanwhile."""
-        if self._to_drain is not None:
-            self._to_drain -= len(data)
-            if self._to_drain < 0:
-                self.transport.close()
+        if self._drain is not None:
+            self._drain.take(data)
             return
         if not self.handshake_initiated:
             self._shake_hands(data)
@@ -129,19 +122,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
-        """Say why the socket closes, and read on for a while. The application hears of it when the connection is lost.
-
-        A connection closed with something unread is reset, and the peer would never hear the reason.
-        """
+        """Say why the socket closes. The application hears of it when the connection is lost."""
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = self.disconnected = True
         self.stop_keepalive()
         self._rest.clear()
-        self._to_drain = DRAINED_BYTES
-        self._drain_timer = self.loop.call_later(DRAIN_TIMEOUT_S, self.transport.close)
-        if not self.transport.is_closing():
-            self.transport.write_eof()
-            self.transport.resume_reading()
+        self._drain = Drain(self.transport, self.loop)
 
     def keepalive_timeout(self) -> None:
         """Drop the connection of a peer that answered no ping."""
