@@ -3,23 +3,16 @@
 Every function raises Unavailable if MongoDB does not answer.
 """
 
-import asyncio
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from pymongo.errors import PyMongoError
-
 from core.documents import Task
-from core.errors import Unavailable
-from core.events import Cursor
 from core.states import HELD, TaskStatus
 from gateway.relay.snapshot import Snapshot
-from gateway.relay.stored import Position
+from gateway.relay.stored import POSITION, Position, or_unavailable
 
-T = TypeVar("T")
-ANSWER_TIMEOUT_S = 10.0
 PAGE = 2_000
 RUNNING_LIMIT = 10_000
 LARGE = ("input", "result")
@@ -59,12 +52,14 @@ async def read(task_ids: Sequence[UUID]) -> list[Task]:
         cursor = Task.get_pymongo_collection().find({"_id": {"$in": list(task_ids)}}, LEFT_OUT)
         return [Task.model_validate({"input": {}, **fields}) async for fields in cursor]
 
-    return await _answer(found())
+    return await or_unavailable(found())
 
 
 async def complete(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with the task's input and, where it has ended, its result."""
-    large = await _answer(Task.get_pymongo_collection().find_one({"_id": snapshot.task.id}, dict.fromkeys(LARGE, 1)))
+    large = await or_unavailable(
+        Task.get_pymongo_collection().find_one({"_id": snapshot.task.id}, dict.fromkeys(LARGE, 1))
+    )
     if large is None:
         return snapshot
     names = LARGE if snapshot.task.status.is_terminal else ("input",)
@@ -72,22 +67,10 @@ async def complete(snapshot: Snapshot) -> Snapshot:
 
 
 async def _seen(query: dict[str, Any], limit: int, order: list[tuple[str, int]] | None = None) -> list[Seen]:
-    cursor = Task.get_pymongo_collection().find(query, {"epoch": 1, "n": 1, "status": 1, "status_at": 1})
+    cursor = Task.get_pymongo_collection().find(query, {**POSITION, "status_at": 1})
     if order is not None:
         cursor = cursor.sort(order)
     return [
-        Seen(
-            fields["_id"],
-            Position(Cursor(fields["epoch"], fields["n"]), TaskStatus(fields["status"])),
-            fields["status_at"],
-        )
-        for fields in await _answer(cursor.limit(limit).to_list())
+        Seen(fields["_id"], Position.of(fields), fields["status_at"])
+        for fields in await or_unavailable(cursor.limit(limit).to_list())
     ]
-
-
-async def _answer(reading: Awaitable[T]) -> T:
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            return await reading
-    except (PyMongoError, TimeoutError, OSError) as exc:
-        raise Unavailable("MongoDB") from exc

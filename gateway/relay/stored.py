@@ -22,6 +22,7 @@ WHOLE_LIMIT = 64
 MOVING_LIMIT = 256
 HEAVY = ("input", "checkpoint")
 """Fields that are read once or not at all: the input never changes, the checkpoint is the worker's."""
+POSITION = {"epoch": 1, "n": 1, "status": 1}
 
 
 class Position(NamedTuple):
@@ -29,6 +30,11 @@ class Position(NamedTuple):
 
     cursor: Cursor
     status: TaskStatus
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Position":
+        """Return where a document stands that has at least the fields of POSITION."""
+        return cls(Cursor(fields["epoch"], fields["n"]), TaskStatus(fields["status"]))
 
 
 class Reread(NamedTuple):
@@ -52,16 +58,16 @@ class StoredTasks:
 
     async def read(self, task_id: UUID) -> Task | None:
         """Return the whole document, None if there is none."""
-        return await _or_unavailable(self._whole.submit(task_id))
+        return await or_unavailable(self._whole.submit(task_id))
 
     async def reread(self, known: Task) -> Task | None:
         """Return the document of a known task as it is now, None if it is gone. Does not fetch the input again."""
-        fields = await _or_unavailable(self._moving.submit(known.id))
+        fields = await or_unavailable(self._moving.submit(known.id))
         return None if fields is None else _completed(known, fields)
 
     async def reread_all(self, known: Sequence[Task]) -> "Reread":
         """Return what of these tasks has moved on or gone, by one query."""
-        found = await _or_unavailable(_read_moving([task.id for task in known]))
+        found = await or_unavailable(_read_moving([task.id for task in known]))
         return Reread(
             later={task.id: _completed(task, found[task.id]) for task in known if _is_later(found.get(task.id), task)},
             gone={task.id for task in known if task.id not in found},
@@ -69,7 +75,7 @@ class StoredTasks:
 
     async def positions(self, task_ids: Iterable[UUID]) -> dict[UUID, Position]:
         """Return where these tasks stand, by one query of three fields; those that are gone are missing."""
-        return await _or_unavailable(_read_positions(list(task_ids)))
+        return await or_unavailable(_read_positions(list(task_ids)))
 
 
 def _in_order(
@@ -93,11 +99,8 @@ async def _read_moving(task_ids: list[UUID]) -> Mapping[UUID, dict[str, Any]]:
 
 
 async def _read_positions(task_ids: list[UUID]) -> dict[UUID, Position]:
-    found = Task.get_pymongo_collection().find({"_id": {"$in": task_ids}}, {"epoch": 1, "n": 1, "status": 1})
-    return {
-        fields["_id"]: Position(Cursor(fields["epoch"], fields["n"]), TaskStatus(fields["status"]))
-        async for fields in found
-    }
+    found = Task.get_pymongo_collection().find({"_id": {"$in": task_ids}}, POSITION)
+    return {fields["_id"]: Position.of(fields) async for fields in found}
 
 
 def _completed(known: Task, fields: dict[str, Any]) -> Task:
@@ -111,7 +114,8 @@ def _is_later(fields: dict[str, Any] | None, known: Task) -> bool:
     return (fields["epoch"], fields["n"]) > known.cursor or TaskStatus(fields["status"]).is_terminal
 
 
-async def _or_unavailable(reading: Awaitable[T]) -> T:
+async def or_unavailable(reading: Awaitable[T]) -> T:
+    """Return what was read. Raises Unavailable if MongoDB does not answer in time."""
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await reading
