@@ -29,7 +29,7 @@ from gateway.transports.negotiation import (
     choose_media_type,
     is_json,
 )
-from gateway.transports.refusal import Refusal, refuse_caller
+from gateway.transports.refusal import Refusal, expect_plain_body, refuse_caller
 from gateway.transports.request import GraphQLRequest, Unreadable, decode_body, decode_params
 from gateway.transports.sse import EventStream, only
 from gateway.transports.streams import TOKEN_HEADER, TOKEN_PARAM, Streams
@@ -177,10 +177,7 @@ class GraphQLHTTP:
                 return decode_params(request.query_params, self._limits)
             if not is_json(",".join(request.headers.getlist("content-type"))):
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
-            encodings = ",".join(request.headers.getlist("content-encoding")) or "identity"
-            if encodings.strip().lower() != "identity":
-                expected = "Expected a body without Content-Encoding"
-                raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", expected, {"accept-encoding": "identity"})
+            expect_plain_body(request.headers)
             return decode_body(await self._read_body(request), self._limits)
         except Unreadable as exc:
             raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from core.errors import HeadwayError, Unauthenticated
 from gateway.operations import Outcome
 
@@ -20,6 +22,14 @@ class Refusal(Exception):
     def outcome(self) -> Outcome:
         """The refusal as a GraphQL response."""
         return Outcome(None, ({"message": str(self), "extensions": {"code": self.code}},), began=False)
+
+
+def expect_plain_body(headers: Headers) -> None:
+    """Refuse a body that would have to be decoded, which may make much of little. Raises Refusal."""
+    encodings = ",".join(headers.getlist("content-encoding")) or "identity"
+    if encodings.strip().lower() != "identity":
+        expected = "Expected a body without Content-Encoding"
+        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", expected, {"accept-encoding": "identity"})
 
 
 def refuse_caller(exc: HeadwayError) -> Refusal:

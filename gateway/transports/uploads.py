@@ -18,7 +18,7 @@ from gateway.replica import Replica
 from gateway.responses import json_error, json_response
 from gateway.transports.caps import RETRY_AFTER_S
 from gateway.transports.limits import EdgeLimits
-from gateway.transports.refusal import Refusal
+from gateway.transports.refusal import Refusal, expect_plain_body
 
 CONTENT_TYPES = ("text/csv", "application/x-ndjson", "application/octet-stream")
 """None of them is one that a page of another origin may send unasked (Fetch standard, CORS-safelisted)."""
@@ -100,11 +100,10 @@ class Uploads:
 
 
 def _check_headers(request: Request, limit: int) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = ",".join(request.headers.getlist("content-type")).partition(";")[0].strip().lower()
     if kind not in CONTENT_TYPES:
         raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type to be one of {', '.join(CONTENT_TYPES)}")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "Expected a body without Content-Encoding")
+    expect_plain_body(request.headers)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)

@@ -80,6 +80,16 @@ async def test_refused_upload_says_why_and_leaves_nothing(
     assert await stored_pieces(gateway) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "second", [("content-type", "text/plain"), ("content-encoding", "gzip")], ids=["content-type", "content-encoding"]
+)
+async def test_second_header_of_a_name_is_not_overlooked(gateway: Gateway, second: tuple[str, str]) -> None:
+    headers = [("content-type", "text/csv"), ("content-encoding", "identity"), second]
+    answer = await gateway.client.post("/imports/content", content=b"name\nx\n", headers=headers)
+    assert answer.status_code == 415
+    assert await stored_pieces(gateway) == (0, 0)
+
+
 async def test_body_without_a_length_is_cut_off_at_the_limit(gateway: Gateway) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(30):
