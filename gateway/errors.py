@@ -34,6 +34,10 @@ _COERCION = re.compile(
 _OUT_OF_RANGE = "Int cannot represent non 32-bit signed integer value"
 
 
+INTERNAL_ERROR = {"message": "Internal error", "extensions": {"code": "INTERNAL"}}
+"""What is told of a bug outside an operation's execution; `mask` adds the place and the correlation id."""
+
+
 def translate(exc: BaseException) -> HeadwayError | None:
     """Return the public error that `exc` amounts to, None when it is a bug that has to be masked."""
     if isinstance(exc, HeadwayError):

@@ -19,6 +19,7 @@ from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated
 from core.telemetry import get_logger
 from gateway.context import OperationContext, Position
+from gateway.errors import INTERNAL_ERROR
 from gateway.operations import Outcome, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import EVENT_STREAM
@@ -35,7 +36,6 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept"),
 )
-INTERNAL_ERROR = Outcome(None, ({"message": "Internal error", "extensions": {"code": "INTERNAL"}},), began=False)
 
 
 @dataclass(eq=False)
@@ -153,7 +153,7 @@ class EventStream:
             await self._write(_next_event(running.id, refused.outcome))
         except Exception:  # The supervisor of an operation: a bug in one must not end the others on this stream.
             log.exception("An operation broke")
-            await self._write(_next_event(running.id, INTERNAL_ERROR))
+            await self._write(_next_event(running.id, Outcome(None, (INTERNAL_ERROR,), began=False)))
         if self.running.get(running.id) is running:
             del self.running[running.id]
             await self._write(_complete_event(running.id))

@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated, Unavailable
 from core.telemetry import get_logger
+from gateway.errors import INTERNAL_ERROR
 from gateway.identity.authentication import no_longer_valid
 from gateway.identity.principals import LOCAL
 from gateway.metrics import REFUSED, SOCKET_CLOSES
@@ -41,7 +42,6 @@ log = get_logger(__name__)
 
 CLOSE_TIMEOUT_S = 5.0
 """How long a close frame may wait for a peer that does not read."""
-INTERNAL_ERROR = {"message": "Internal error", "extensions": {"code": "INTERNAL"}}
 
 
 class Late(Exception):
