@@ -17,6 +17,7 @@ import msgspec
 
 from core.settings import Settings
 from tests.attacks.probe import Findings
+from tests.environments import environment_of
 
 FULL = os.environ.get("HEADWAY_ATTACKS") == "full"
 """`make attacks`; otherwise the short form, a part of the whole suite."""
@@ -120,19 +121,8 @@ def _limit() -> None:
 @contextmanager
 def running_target(settings: Settings, folder: Path, **changes: str) -> Iterator[Target]:
     """Run `python -m gateway` and end it."""
-    environment = {
-        **os.environ,
-        "MONGO_URL": settings.mongo_url,
-        "REDIS_URL": settings.redis_url,
-        "AMQP_URL": settings.amqp_url,
-        "HEADWAY_MONGO_DATABASE": settings.mongo_database,
-        "HEADWAY_NAMESPACE": settings.namespace,
-        "HEADWAY_MONGO_POOL_MIN": "0",
-        "HEADWAY_PORT": "0",
-        "HEADWAY_REQUEST_LOG": "false",
-        **TIMES,
-        **changes,
-    }
+    own = {"HEADWAY_PORT": "0", "HEADWAY_LOG_LEVEL": "info", "HEADWAY_REQUEST_LOG": "false"}
+    environment = environment_of(settings, **own | TIMES | changes)
     log = folder / "gateway.log"
     with (
         log.open("wb") as out,

@@ -1,6 +1,5 @@
 """`python -m gateway` as its own process: what it says when it can't start, and how it ends."""
 
-import os
 import re
 import signal
 import subprocess
@@ -16,22 +15,13 @@ from websockets.typing import Subprotocol
 
 from core.settings import Settings
 from stack.process import free_port
+from tests.environments import environment_of
 
 
 def environment(settings: Settings, **changes: str) -> dict[str, str]:
-    """Return the environment that says what `settings` say."""
-    return {
-        **os.environ,
-        "MONGO_URL": settings.mongo_url,
-        "REDIS_URL": settings.redis_url,
-        "AMQP_URL": settings.amqp_url,
-        "HEADWAY_MONGO_DATABASE": settings.mongo_database,
-        "HEADWAY_NAMESPACE": settings.namespace,
-        "HEADWAY_MONGO_POOL_MIN": "0",
-        "HEADWAY_PORT": "0",
-        "HEADWAY_STARTUP_WAIT_S": "1",
-        **changes,
-    }
+    """Return what a gateway reads that finds a port of its own, tells of it, and does not wait for services."""
+    own = {"HEADWAY_PORT": "0", "HEADWAY_LOG_LEVEL": "info", "HEADWAY_STARTUP_WAIT_S": "1"}
+    return environment_of(settings, **own | changes)
 
 
 def end_of(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:

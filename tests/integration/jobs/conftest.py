@@ -1,7 +1,6 @@
 """Real bridge and worker processes on the test's own namespace."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -18,20 +17,10 @@ from core.messages import TaskMessage
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import TaskStatus
+from tests.environments import environment_of
 
 Launch = Callable[..., "subprocess.Popen[bytes]"]
 Submit = Callable[..., Awaitable[Task]]
-
-
-def environment(settings: Settings, **extra: str) -> dict[str, str]:
-    """Return the environment under which a process reads exactly these settings."""
-    urls = {"MONGO_URL": settings.mongo_url, "REDIS_URL": settings.redis_url, "AMQP_URL": settings.amqp_url}
-    others = {
-        f"HEADWAY_{name.upper()}": str(value)
-        for name, value in settings.model_dump().items()
-        if not name.endswith("_url")
-    }
-    return {**os.environ, **urls, **others, **extra}
 
 
 @pytest.fixture
@@ -42,7 +31,7 @@ async def launch(settings: Settings, mongo: MongoClient, tmp_path: Path) -> Asyn
     def start(role: str, **extra: str) -> "subprocess.Popen[bytes]":
         with (tmp_path / f"{role}-{len(started)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"jobs.{role}"], env=environment(settings, **extra), stderr=log
+                [sys.executable, "-m", f"jobs.{role}"], env=environment_of(settings, **extra), stderr=log
             )
         started.append(process)
         return process
