@@ -14,7 +14,12 @@ from tests.faults.stories import Hearing
 from tests.faults.world import NAMESPACE, World
 
 SETTLE_WITHIN_S = 20.0
-GAUGES = ("headway_open_sockets", "headway_relay_watched_tasks", "headway_relay_subscribers")
+GAUGES = (
+    "headway_open_sockets",
+    "headway_relay_watched_tasks",
+    "headway_relay_subscribers",
+    "headway_relay_boards",
+)
 RUNNING = 'headway_running_operations{operation="subscription"}'
 """Missing from a gateway that has not seen a subscription since it was started."""
 
