@@ -96,7 +96,8 @@ class HTTPConnection(HttpToolsProtocol):
                 self._header_timer.cancel()
                 self._header_timer = None
             return
-        if was_in_headers or (is_between and self._begun <= begun + 1):  # Then all of it is headers.
+        begun_now = self._begun - begun
+        if (was_in_headers and not begun_now) or (is_between and begun_now <= 1):  # Then all of it is headers.
             self._header_bytes += len(data)
         if self._header_bytes > self._limits.max_header_bytes:
             REFUSED.labels("header_bytes").inc()

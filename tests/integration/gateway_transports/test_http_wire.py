@@ -201,6 +201,17 @@ class TestSlowHeaders:
     async def test_headers_without_end_are_431(self, edge: Edge, sent: bytes) -> None:
         assert status(await exchange(edge, sent)) == 431
 
+    async def test_pipelined_requests_are_no_headers_of_the_one_before(self, edge: Edge) -> None:
+        one = request(JSON, LENGTH, body=QUERY)
+        async with connected(edge) as (reader, writer):
+            writer.write(one + one[:30])
+            await reader.readuntil(ANSWER)
+            writer.write(one[30:] + one * 30 + one[:30])
+            for _ in range(31):
+                assert status(await reader.readuntil(ANSWER)) == 200
+            writer.write(one[30:])
+            assert status(await reader.readuntil(ANSWER)) == 200
+
     async def test_body_that_nobody_wanted_is_no_headers(self, edge: Edge) -> None:
         async with connected(edge) as (reader, writer):
             writer.write(request(b"Content-Type: text/plain", b"Content-Length: 9000"))
