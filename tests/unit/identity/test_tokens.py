@@ -69,8 +69,6 @@ async def test_token_signed_with_a_private_key_names_its_owner(algorithm: str) -
         ({"sub": None}, "not valid"),
         ({"sub": " "}, "`sub`"),
         ({"sub": "x" * 201}, "`sub`"),
-        ({"nbf": int(time.time()) + 60}, "not valid"),
-        ({"iat": int(time.time()) + 60}, "not valid"),
         ({"role": None}, "no role"),
         ({"role": "root"}, "no role"),
         ({"role": {"admin": True}}, "no role"),
@@ -80,6 +78,13 @@ async def test_token_signed_with_a_private_key_names_its_owner(algorithm: str) -
 async def test_wrong_claim_is_refused(changes: dict[str, Any], message: str) -> None:
     body = claims(**changes)
     with pytest.raises(Unauthenticated, match=message):
+        await with_secret("HS256").authenticate(forge({"alg": "HS256", "typ": "JWT"}, body, SECRET.encode()))
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_token_of_a_later_minute_is_refused(claim: str) -> None:
+    body = claims(**{claim: int(time.time()) + 60})
+    with pytest.raises(Unauthenticated, match="not valid"):
         await with_secret("HS256").authenticate(forge({"alg": "HS256", "typ": "JWT"}, body, SECRET.encode()))
 
 
