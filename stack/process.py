@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from stack import guard
 
+PORTS = range(10_000, 32_768)
+"""Below those of outgoing connections, which are 32768 to 60999 unless the machine says otherwise (ip(7))."""
+PORTS_TRIED = 100
 LOOK_EVERY_S = 0.1
 KILL_WAIT_S = 5.0
 LOG_TAIL_BYTES = 2_000
@@ -37,11 +41,16 @@ class Program:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that was free a moment ago. Raises OSError if none is found.
+
+    It is none that Linux gives to outgoing connections, one of which could have it before a program is started, or
+    while it is started again.
+    """
+    for port in random.sample(PORTS, PORTS_TRIED):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"expected a free port of 127.0.0.1 within {PORTS.start} to {PORTS.stop - 1}")
 
 
 class Guard:
