@@ -49,8 +49,8 @@ async def _await_service(
         await asyncio.sleep(RETRY_EVERY_S)
 
 
-async def open_mongo(settings: Settings) -> MongoClient:
-    """Connect, create what indexes are missing and bind the documents. Raises StartupError."""
+async def open_mongo(settings: Settings, *, has_indexes: bool = False) -> MongoClient:
+    """Connect, create what indexes are missing unless there are all, and bind the documents. Raises StartupError."""
     client: MongoClient = AsyncMongoClient(
         settings.mongo_url,
         uuidRepresentation="standard",
@@ -65,7 +65,8 @@ async def open_mongo(settings: Settings) -> MongoClient:
 
     async def connect() -> None:
         await client.admin.command("ping")
-        await init_beanie(database=client[settings.mongo_database], document_models=list(DOCUMENTS))
+        database = client[settings.mongo_database]
+        await init_beanie(database=database, document_models=list(DOCUMENTS), skip_indexes=has_indexes)
 
     try:
         await _await_service(

@@ -33,6 +33,8 @@ from jobs.reconciler import Backlog, Reconciler
 from jobs.wakeups import listen
 
 SCAN_EVERY_S = 1.0
+SLOW_S = 2.0
+"""A renewal of the leader's own lease that takes so long leaves beats, which are larger, too little time."""
 DUE_GAP_S = 0.1
 """How often, at most, a bridge looks for what falls due."""
 
@@ -42,28 +44,31 @@ log = get_logger("jobs.bridge")
 async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
     """Scan every second while this bridge leads, until cancelled.
 
-    After a gap in anybody's access to MongoDB no lease is judged for one full lease: an outage of the database is not
-    a mass death of workers.
+    After a gap in anybody's access to MongoDB, and after an answer that was so slow that beats may have been given up,
+    no lease is judged for one full lease: an outage of the database, or its overload, is not a mass death of workers.
     """
     judges_at = time.monotonic() + LEASE_S
+    doubts_until = 0.0
     leads = False
     while True:
         started = time.monotonic()
         try:
             before = await leadership.hold()
+            answered = time.monotonic()
+            if answered - started > SLOW_S:
+                log.warning("MongoDB is slow; no lease is judged for now", took_s=round(answered - started, 1))
+                doubts_until = answered + LEASE_S
             if before is not None and not leads:
                 log.info("This bridge leads")
-                if utc_now() - before > timedelta(seconds=LEASE_S / 2):
-                    judges_at = time.monotonic() + LEASE_S
-                else:
-                    judges_at = time.monotonic()
+                had_gap = utc_now() - before > timedelta(seconds=LEASE_S / 2)
+                judges_at = answered + LEASE_S if had_gap else answered
             leads = before is not None
             if leads:
-                await reconciler.scan(judges_leases=time.monotonic() >= judges_at)
+                await reconciler.scan(judges_leases=answered >= max(judges_at, doubts_until))
                 await start_due_until(started + SCAN_EVERY_S, reconciler)
         except PyMongoError as exc:
             log.warning("Reconciling waits for MongoDB", error=str(exc))
-            judges_at = time.monotonic() + LEASE_S
+            doubts_until = time.monotonic() + LEASE_S
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("Reconciling waits for Redis", error=str(exc))
         await asyncio.sleep(max(0.0, SCAN_EVERY_S - (time.monotonic() - started)))

@@ -42,7 +42,7 @@ log = get_logger("jobs.worker")
 async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
     """Run one worker until SIGTERM or SIGINT; with a ticket only that one task, alone. Raises StartupError."""
     async with contextlib.AsyncExitStack() as stack:
-        mongo = await open_mongo(settings)
+        mongo = await open_mongo(settings, has_indexes=ticket is not None)
         stack.push_async_callback(mongo.close)
         redis = await open_redis(settings)
         stack.push_async_callback(redis.aclose)

@@ -28,6 +28,8 @@ from jobs.runner import CANCEL_GRACE_S
 
 BEAT_EVERY_S = 3.0
 RETRY_EVERY_S = 1.0
+ANSWER_WITHIN_S = 5.0
+"""A beat that is given up leaves a lease of 10 s no time for another: what can still be answered has to be awaited."""
 STUCK_AFTER_S = 5.0
 """A loop that has not ticked for this long while an attempt is overdue will not come back."""
 EXIT_STUCK = 70
@@ -55,7 +57,7 @@ class Beat(threading.Thread):
             maxPoolSize=2,
             serverSelectionTimeoutMS=1_500,
             connectTimeoutMS=1_500,
-            timeoutMS=2_500,
+            timeoutMS=int(ANSWER_WITHIN_S * 1_000),
         )
         self._tasks = self._client[settings.mongo_database][Task.get_collection_name()]
         self._worker = worker
