@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test faults attacks fuzz check schema lock clean
+.PHONY: help setup ui run test bench-setup faults attacks fuzz check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -17,6 +17,7 @@ COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-v
 help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
+	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
@@ -55,6 +56,9 @@ test: setup ui
 	@requirements/test-servers
 	@if [ -f tests/node/package.json ]; then cd tests/node && $(NODE) npm ci --silent --no-fund --no-audit; fi
 	@$(NODE) $(PY) -m pytest $(ARGS)
+
+bench-setup: setup
+	@cargo install secantus-mdb --version 0.5.3-beta.193 --ignore-rust-version --root .venv
 
 faults: setup
 	@requirements/test-servers

@@ -26,6 +26,7 @@ class Session:
 
     def __init__(self, names: list[str], tasks: int, followers: int, write: Path | None, within_s: float) -> None:
         self.rows: list[Row] = []
+        self._mongodb = ""
         self._left = deque(names)
         self._tasks = tasks
         self._followers = followers
@@ -49,6 +50,7 @@ class Session:
             with tempfile.TemporaryDirectory(prefix="headway-faults-", ignore_cleanup_errors=True) as folder:
                 try:
                     async with running_world(Path(folder)) as world:
+                        self._mongodb = world.servers.mongodb.name
                         await self._run_on(world)
                 except Exception as exc:  # Whatever kept a stack from starting or ending.
                     self.say(f"The stack failed: {type(exc).__name__}: {exc}")
@@ -77,7 +79,7 @@ class Session:
         if self._write:
             measured = {row.name for row in self.rows}
             unmeasured = [name for name in SCENARIOS if name not in measured]
-            text = page(self.rows, self._tasks, self._followers, unmeasured)
+            text = page(self.rows, self._tasks, self._followers, self._mongodb, unmeasured)
             await asyncio.to_thread(self._write.write_text, text, encoding="utf-8")
 
 
@@ -85,7 +87,7 @@ def main() -> int:
     """Read the command line and run. Returns 1 if some promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help="one of " + ", ".join(SCENARIOS))
-    parser.add_argument("--tasks", type=int, default=1150, help="tasks in each scenario")
+    parser.add_argument("--tasks", type=int, default=1450, help="tasks in each scenario")
     parser.add_argument("--followers", type=int, default=220, help="subscribers in each scenario")
     parser.add_argument("--write", type=Path, help="where to write the page with the table")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other scenario after so many")

@@ -20,7 +20,7 @@ SUBMIT_BATCH = """mutation ($inputs: [SubmitTaskInput!]!) {
   submitTasks(inputs: $inputs) { tasks(first: 100) { nodes { id } } } }"""
 CANCEL = "mutation ($id: ID!, $reason: String) { cancelTask(id: $id, reason: $reason) { id } }"
 BATCH = 50
-SUBMITTERS = 24
+SUBMITTERS = 4
 BUSY_WITH = 5
 """Tasks that each worker runs when the fault comes, at least."""
 LOOK_EVERY_S = 2.0

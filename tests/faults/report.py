@@ -104,8 +104,8 @@ def table(rows: Sequence[Row], *, heading: bool = True) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (*lines, *(row.cells() for row in rows)))
 
 
-def page(rows: Sequence[Row], tasks: int, followers: int, unmeasured: Collection[str]) -> str:
-    """Return docs/faults.md; `unmeasured` are the scenarios that have no row."""
+def page(rows: Sequence[Row], tasks: int, followers: int, mongodb: str, unmeasured: Collection[str]) -> str:
+    """Return docs/faults.md; `mongodb` is the server's name, `unmeasured` are the scenarios that have no row."""
     memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     broken = [f"* {row.title}: {what}" for row in rows for what in row.verdict.broken[:BROKEN_SHOWN]]
     missed = [f"* {row.title}: {what}" for row in rows for what in row.missed()]
@@ -116,6 +116,7 @@ def page(rows: Sequence[Row], tasks: int, followers: int, unmeasured: Collection
         table=table(rows),
         broken="\n".join(broken) or "Nothing: every promise held in every scenario.",
         missed="\n".join(missed) or "None.",
+        mongodb=mongodb,
         unmeasured=", ".join(name.replace("_", " ") for name in unmeasured) or "nothing",
     )
 
@@ -123,15 +124,15 @@ def page(rows: Sequence[Row], tasks: int, followers: int, unmeasured: Collection
 PAGE = """\
 # Faults, measured
 
-Two gateways, two bridges and two workers run as processes of their own on a MongoDB-protocol server (SecantusDB),
-Valkey and RabbitMQ. Tasks of all sorts (short, long, with checkpoints, CPU-bound, failing, cancelled while they wait
-and while they run) are submitted, half of them in batches, and followed over WebSocket through both gateways. Half of
-the subscribers take `taskProgress`; the others take `taskEvents` and go on from their last cursor, at the other
-replica, after a break. A board on each gateway takes `tasksChanged`. While all that is in flight something is broken.
-`make faults` does it again and prints this table.
+Two gateways, two bridges and two workers run as processes of their own on a MongoDB-protocol server, Valkey and
+RabbitMQ. Tasks of all sorts (short, long, with checkpoints, CPU-bound, failing, cancelled while they wait and while
+they run) are submitted, half of them in batches, and followed over WebSocket through both gateways. Half of the
+subscribers take `taskProgress`; the others take `taskEvents` and go on from their last cursor, at the other replica,
+after a break. A board on each gateway takes `tasksChanged`. While all that is in flight something is broken.
+`make faults` does it again and prints this table; `make bench-setup` builds the fast server first.
 
-Measured {date} on one machine for everything, subscribers included: {machine}. Command: `{command}`. Not measured
-here: {unmeasured}.
+Measured {date} on one machine for everything, subscribers included: {machine}. MongoDB-protocol server: `{mongodb}`.
+Command: `{command}`. Not measured here: {unmeasured}.
 
 {table}
 
@@ -165,16 +166,15 @@ degraded within 2.5 s, CANCELLING within 250 ms (p99).
 
 ## How to read it
 
-* SecantusDB, a MongoDB-protocol server in Python, is the bottleneck: from the first submit to the last end it keeps one
-  of the two cores busy (93 to 102 %, with 1,300 tasks), while the process with all subscribers takes 20 % during the
-  submit and 4 % afterwards, a gateway 4 %, a worker 6 % (measured 2026-11-24). Each write costs it 4 to 9 ms: the
-  change of a status 6, the progress that is stored once a second of each running task 9. What waits for MongoDB, such
-  as changes of status and cancels, waits for that.
+* Where neither `mongod` nor `secantusd-rs` is found the suite runs on `secantusd-py`, a MongoDB-protocol server in
+  Python: it shows as well that nothing is lost, but it is the bottleneck. Each write costs it 4 to 9 ms, it keeps one
+  of two cores busy from the first submit to the last end, and what waits for MongoDB, such as changes of status and
+  cancels, waits for that: cancels took 0.6 to 1 s (p50) and a scenario 220 to 380 s (measured 2026-11-24).
 * What an outage of Redis does to cancels is by design: the wish is stored, its notice is lost, and the worker's beat
   finds it within 3 s. During an outage of MongoDB nothing can be stored, CANCELLING neither.
 * The slow readers' own ages are left out of their row; the others' are in it.
 * The table can't show that an acknowledged write outlives a `kill -9` of MongoDB: "mongodb away" stops the server in
   good order, and in "mongodb killed" the tasks are on disk by the time of the kill. What proves it is
-  `tests/integration/core/test_durability.py`: without journaled writes SecantusDB lost 58 of 900 inserts acknowledged
+  `tests/integration/core/test_durability.py`: without journaled writes `secantusd-py` lost 58 of 900 inserts acknowledged
   just before its death.
 """

@@ -28,6 +28,11 @@ class Server:
         assert self.child.program.url is not None
         return self.child.program.url
 
+    @property
+    def name(self) -> str:
+        """The name of its program."""
+        return Path(self.child.program.argv[0]).name
+
     async def start(self) -> None:
         """Start it and wait until it answers."""
         self.child.start()
