@@ -175,6 +175,6 @@ degraded within 2.5 s, CANCELLING within 250 ms (p99).
 * The slow readers' own ages are left out of their row; the others' are in it.
 * The table can't show that an acknowledged write outlives a `kill -9` of MongoDB: "mongodb away" stops the server in
   good order, and in "mongodb killed" the tasks are on disk by the time of the kill. What proves it is
-  `tests/integration/core/test_durability.py`: without journaled writes `secantusd-py` lost 58 of 900 inserts acknowledged
-  just before its death.
+  `tests/integration/core/test_durability.py`: without journaled writes `secantusd-py` lost 58 of 900 inserts that it
+  had acknowledged just before its death.
 """
