@@ -71,18 +71,31 @@ async def _drop_what_came(content_id: UUID) -> None:
 
 
 async def claim(content_id: UUID, owner: str) -> None:
-    """Keep the owner's content for another hour, so that a task may name it. Raises NotFound."""
+    """Keep the owner's content for another hour, so that a task which is about to be stored may name it.
+
+    Nothing has to be given back when no task comes of it. Raises NotFound.
+    """
     found = await Content.get_pymongo_collection().update_one(
         {"_id": content_id, "metadata.owner": owner, "metadata.is_complete": True},
-        {"$set": {"metadata.is_used": True, "metadata.expire_at": utc_now() + UNUSED_FOR}},
+        {"$set": {"metadata.expire_at": utc_now() + UNUSED_FOR}},
     )
     if not found.matched_count:
         raise NotFound("content", content_id)
 
 
 async def count_unused(owner: str) -> int:
-    """Return how many contents of the owner no task has named yet."""
-    return await Content.find({"metadata.owner": owner, "metadata.is_used": False}).count()
+    """Return how many contents of the owner no task has named yet. Notes which have been named since."""
+    collection = Content.get_pymongo_collection()
+    kept = await collection.find({"metadata.owner": owner, "metadata.is_used": False}, {"_id": 1}).to_list()
+    ids = [str(content["_id"]) for content in kept]
+    if not ids:
+        return 0
+    named = await Task.get_pymongo_collection().distinct("input.content_id", {"input.content_id": {"$in": ids}})
+    if named:
+        await collection.update_many(
+            {"_id": {"$in": [UUID(ident) for ident in named]}}, {"$set": {"metadata.is_used": True}}
+        )
+    return len(ids) - len(named)
 
 
 async def read(content_id: UUID) -> AsyncGenerator[bytes, None]:

@@ -234,7 +234,10 @@ class ApiKey(Document):
 
 
 class ContentState(BaseModel):
-    """Whose a content is, and what has become of it. After `expire_at` it goes unless a task's input names it."""
+    """Whose a content is, and what has become of it. After `expire_at` it goes unless a task's input names it.
+
+    `is_used` is noted late: some task named it, as its owner's next upload found.
+    """
 
     owner: str
     is_complete: bool = False

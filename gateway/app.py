@@ -60,7 +60,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.replica = replica
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
-            app.state.uploads = Uploads(replica, limits)
+            app.state.uploads = Uploads(replica, caps, limits)
             yield
 
     async def explorer(_request: Request) -> Response:

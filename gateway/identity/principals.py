@@ -36,6 +36,10 @@ class Principal:
         """Return whether it may see what belongs to `owner`."""
         return self.role is Role.ADMIN or owner == self.owner
 
+    def counted_as(self, address: str) -> str:
+        """Return whom to count it as: its owner or, where everybody is LOCAL, the address it comes from."""
+        return f"address {address}" if self is LOCAL else f"owner {self.owner}"
+
     def require(self, role: Role, field: str) -> None:
         """Raise Forbidden if `field` needs a greater role than its own."""
         if RANKS[self.role] < RANKS[role]:

@@ -59,6 +59,9 @@ class Caps:
         per_address = limits.connections_per_address
         self.connections = Tally("connections from one address", "connections_per_address", per_address)
         self.sockets = Tally("WebSockets and event streams from one address", "sockets_per_address", per_address)
+        self.uploads = Tally("uploads of one caller", "uploads_per_caller", limits.uploads_per_caller)
+        reservations = limits.stream_reservations_per_caller
+        self.reservations = Tally("reserved event streams of one caller", "reservations_per_caller", reservations)
         self._proxies = _networks(limits.trusted_proxies)
 
     def is_proxy(self, address: str) -> bool:

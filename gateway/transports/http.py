@@ -112,7 +112,7 @@ class GraphQLHTTP:
     async def _tend(self, request: Request, token: str | None, context: OperationContext) -> Response:
         """Reserve a stream (PUT), or stop an operation of one (DELETE)."""
         if request.method == "PUT":
-            reserved = self._streams.reserve(context.owner, token)
+            reserved = self._streams.reserve(context.owner, context.principal.counted_as(_address(request)), token)
             return Response(reserved, 201, {"cache-control": "no-store"}, PLAIN)
         stream = self._streams.find(token, context.owner)
         ident = request.query_params.get("operationId")

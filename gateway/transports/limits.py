@@ -23,6 +23,8 @@ class EdgeLimits(BaseSettings):
     """For a whole file to arrive."""
     uploads: int = Field(8, ge=1)
     """At a time on this replica."""
+    uploads_per_caller: int = Field(4, ge=1)
+    """At a time of one caller: an owner, or an address while authentication is off."""
     max_message_bytes: int = Field(262_144, ge=1)
     """Of one WebSocket message."""
     max_json_depth: int = Field(64, ge=1)
@@ -69,6 +71,8 @@ class EdgeLimits(BaseSettings):
     """Between the comments that keep an event stream alive."""
     stream_reservations: int = Field(1_000, ge=1)
     """Event streams of one replica that are reserved and not opened."""
+    stream_reservations_per_caller: int = Field(100, ge=1)
+    """Of one caller: an owner, or an address while authentication is off."""
     ping_interval_s: float = Field(20.0, gt=0)
     ping_timeout_s: float = Field(20.0, gt=0)
     """A peer that answers no ping for so long is taken for dead and its connection dropped."""

@@ -54,13 +54,13 @@ class Streams:
         try:
             self._caps.sockets.take(address)
         except CapReached as exc:
-            raise Refusal(429, "RATE_LIMITED", str(exc), {"retry-after": str(RETRY_AFTER_S)}) from exc
+            raise _too_many(str(exc)) from exc
         self._open[stream] = address
 
-    def reserve(self, owner: str, wanted: str | None) -> str:
+    def reserve(self, owner: str, caller: str, wanted: str | None) -> str:
         """Return the token of a new stream, which is given up if it isn't opened in time. Raises Refusal.
 
-        `wanted` is the token that the client, or the load balancer that routes by it, would like.
+        `caller` is whom it is counted for until then. `wanted` is the token that the client, or the load balancer that routes by it, would like.
         """
         if wanted is not None and not _SANE_TOKEN.fullmatch(wanted):
             raise Refusal(400, "BAD_REQUEST", "token: expected 20 to 100 letters, digits, dots, dashes, or none")
@@ -69,11 +69,17 @@ class Streams:
             raise Refusal(409, "CONFLICT", "Expected a token without a stream")
         if len(self._expiries) >= self._limits.stream_reservations:
             limit = self._limits.stream_reservations
-            raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} reservations that nobody has opened")
-        stream = self._reserved[token] = self._make(owner, token)
+            raise _too_many(f"Expected at most {limit} reservations that nobody has opened")
+        stream = self._make(owner, token)
+        try:
+            self._caps.reservations.take(caller)
+        except CapReached as exc:
+            raise _too_many(str(exc)) from exc
+        self._reserved[token] = stream
         expiry = asyncio.create_task(self._expire(stream), name="event stream's reservation")
         self._expiries.add(expiry)
         expiry.add_done_callback(self._expiries.discard)
+        expiry.add_done_callback(lambda _: self._caps.reservations.give_back(caller))
         return token
 
     def find(self, token: str | None, owner: str) -> EventStream:
@@ -131,6 +137,10 @@ class Streams:
     def _forget(self, stream: EventStream) -> None:
         if stream.token is not None:
             self._reserved.pop(stream.token, None)
+
+
+def _too_many(message: str) -> Refusal:
+    return Refusal(429, "RATE_LIMITED", message, {"retry-after": str(RETRY_AFTER_S)})
 
 
 def _unknown_token() -> Refusal:

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
@@ -10,30 +11,33 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from core import contents
-from core.documents import Role
-from core.errors import Forbidden, HeadwayError, Unauthenticated
+from core.documents import Content, Role
+from core.errors import Forbidden, HeadwayError, RateLimited, Unauthenticated
 from gateway.errors import translate
 from gateway.metrics import REFUSED
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
-from gateway.transports.caps import RETRY_AFTER_S
+from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.refusal import Refusal, expect_plain_body
 
 CONTENT_TYPES = ("text/csv", "application/x-ndjson", "application/octet-stream")
 """None of them is one that a page of another origin may send unasked (Fetch standard, CORS-safelisted)."""
-STATUSES: Mapping[type[HeadwayError], int] = {Unauthenticated: 401, Forbidden: 403}
+STATUSES: Mapping[type[HeadwayError], int] = {Unauthenticated: 401, Forbidden: 403, RateLimited: 429}
 DISCARDED_BYTES = 32 * 1024 * 1024
 DISCARD_TIMEOUT_S = 10.0
 MAX_UNUSED = 100
 """Contents of one owner that no task has named yet; each goes after an hour."""
+COST_PER_MB = 100
+"""Taken from the owner's budget for each million bytes begun, of what is declared; without a length, of the most."""
 
 
 class Uploads:
     """Takes uploads, a bounded number at a time."""
 
-    def __init__(self, replica: Replica, limits: EdgeLimits) -> None:
+    def __init__(self, replica: Replica, caps: Caps, limits: EdgeLimits) -> None:
         self._replica = replica
+        self._caps = caps
         self._limits = limits
         self._running = 0
 
@@ -53,6 +57,8 @@ class Uploads:
                 raise
             status = STATUSES.get(type(public), 503)
             headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+            if isinstance(public, RateLimited):
+                headers = {"retry-after": str(public.retry_after_s), "connection": "close"}
             return json_error(status, public.code, str(public), headers, public.extensions)
 
     async def _receive(self, request: Request) -> Response:
@@ -65,13 +71,22 @@ class Uploads:
             raise _too_many(f"Expected at most {self._limits.uploads} uploads at a time")
         self._running += 1
         try:
-            if await contents.count_unused(owner) >= MAX_UNUSED:
-                REFUSED.labels("unused_contents").inc()
-                raise _too_many(f"Expected at most {MAX_UNUSED} contents that no task names yet")
-            content = await contents.store(owner, self._pieces(request))
+            with self._caps.uploads.hold(principal.counted_as(request.client.host if request.client else "")):
+                content = await self._store(owner, request)
+        except CapReached as exc:
+            raise _too_many(str(exc)) from exc
         finally:
             self._running -= 1
         return json_response({"contentId": str(content.id), "bytes": content.length}, 201)
+
+    async def _store(self, owner: str, request: Request) -> Content:
+        if await contents.count_unused(owner) >= MAX_UNUSED:
+            REFUSED.labels("unused_contents").inc()
+            raise _too_many(f"Expected at most {MAX_UNUSED} contents that no task names yet")
+        if self._replica.budget is not None:
+            size = _declared_length(request) or self._limits.max_import_bytes
+            await self._replica.budget.charge(owner, COST_PER_MB * math.ceil(size / 1_000_000))
+        return await contents.store(owner, self._pieces(request))
 
     async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises Refusal when it is too large, too slow, empty or not UTF-8."""
@@ -104,9 +119,13 @@ def _check_headers(request: Request, limit: int) -> None:
     if kind not in CONTENT_TYPES:
         raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type to be one of {', '.join(CONTENT_TYPES)}")
     expect_plain_body(request.headers)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if (_declared_length(request) or 0) > limit:
         raise _too_large(limit)
+
+
+def _declared_length(request: Request) -> int | None:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else None
 
 
 async def _discard(request: Request) -> None:

@@ -5,13 +5,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from core.settings import Settings
 from gateway.transports.limits import EdgeLimits
-from tests.integration.gateway_transports.edge import Edge
+from tests.integration.gateway_transports.edge import Edge, running_edge
 
 JSON = "application/json"
 EVENTS = {"accept": "text/event-stream"}
@@ -446,3 +448,21 @@ class TestShutdown:
         for response in (await client.put("/graphql"), await client.get("/graphql?query={hello}", headers=EVENTS)):
             assert (response.status_code, code_of(response)) == (503, "UNAVAILABLE")
             assert response.headers["connection"] == "close"
+
+
+async def test_reservations_of_one_address_leave_room_for_others(ui_dist: Path) -> None:
+    limits = EdgeLimits(stream_reservations_per_caller=2, init_timeout_s=0.2, trusted_proxies="127.0.0.1")
+    async with (
+        running_edge(limits, Settings(ui_dist=str(ui_dist))) as edge,
+        httpx.AsyncClient(base_url=edge.url) as one,
+    ):
+        answers = [await one.put("/graphql") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 201, 429]
+        assert answers[2].headers["retry-after"] == "5"
+        assert answers[2].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        other = await one.put("/graphql", headers={"x-forwarded-for": "203.0.113.9"})
+        assert other.status_code == 201
+        async with asyncio.timeout(5):
+            while len(edge.app.state.caps.reservations):  # noqa: ASYNC110  # The table has no event.
+                await asyncio.sleep(0.02)
+        assert (await one.put("/graphql")).status_code == 201

@@ -77,3 +77,19 @@ async def test_file_of_one_caller_does_not_exist_for_another(serve: Serve) -> No
         assert (await send({})).status_code == 401
         refused = await send(bearer("carol", role="viewer"))
         assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
+
+
+async def test_files_take_their_size_from_the_owner_s_minute(serve: Serve) -> None:
+    edge = await serve(cost_per_minute=450)
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+
+        async def send(owner: str, body: bytes) -> httpx.Response:
+            given = {**bearer(owner), "content-type": "text/csv"}
+            return await http.post("/imports/content", content=body, headers=given)
+
+        assert (await send("alice", b"name\n" + b"x" * 3_000_000)).status_code == 201
+        refused = await send("alice", b"name\nx\n")
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert (await send("bob", b"name\nx\n")).status_code == 201

@@ -130,6 +130,27 @@ async def test_uploads_at_a_time_are_bounded(gateway: Gateway) -> None:
         writer.transport.abort()
 
 
+async def test_uploads_of_one_caller_leave_room_for_others(settings: Settings, mongo: MongoClient) -> None:
+    limits = EdgeLimits(uploads_per_caller=1, trusted_proxies="127.0.0.1")
+    async with serving(settings, limits) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        head = "POST /imports/content HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n"
+        writer.write(f"{head}X-Forwarded-For: 203.0.113.1\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            while await Content.count() < 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        same = await upload(gateway, b"name\nx\n", **{"x-forwarded-for": "203.0.113.1"})
+        assert (same.status_code, same.headers["retry-after"]) == (429, "5")
+        other = await upload(gateway, b"name\nx\n", **{"x-forwarded-for": "203.0.113.2"})
+        assert other.status_code == 201
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            while await Content.count() > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        again = await upload(gateway, b"name\nx\n", **{"x-forwarded-for": "203.0.113.1"})
+        assert again.status_code == 201
+
+
 async def test_content_that_is_not_there_is_bad_input_at_submit(gateway: Gateway) -> None:
     error = (await submit(gateway, contentId=str(new_id())))["errors"][0]
     assert error["extensions"] | {"correlationId": ""} == {
@@ -180,5 +201,24 @@ async def test_content_that_is_gone_fails_the_task_for_good(gateway: Gateway) ->
 
 async def test_contents_that_nobody_uses_are_bounded(settings: Settings, mongo: MongoClient) -> None:
     async with serving(settings, EdgeLimits(max_import_bytes=1_000)) as gateway:
-        answers = [(await upload(gateway, b"name\nx\n")).status_code for _ in range(101)]
-    assert answers == [201] * 100 + [429]
+        answers = [await upload(gateway, b"name\nx\n") for _ in range(101)]
+        assert [answer.status_code for answer in answers] == [201] * 100 + [429]
+        kept = answers[0].json()["contentId"]
+
+        refused = await submit(gateway, contentId=kept, keyField="no column")
+        assert refused["errors"][0]["extensions"]["field"] == "input.keyField"
+        assert (await upload(gateway, b"name\nx\n")).status_code == 429
+
+        assert "errors" not in await submit(gateway, contentId=kept)
+        assert (await upload(gateway, b"name\nx\n")).status_code == 201
+        assert (await upload(gateway, b"name\nx\n")).status_code == 429
+
+
+async def test_content_of_a_failed_submit_can_be_submitted_again_and_is_swept_otherwise(gateway: Gateway) -> None:
+    content_id = (await upload(gateway, b"name,price\nx,1\n")).json()["contentId"]
+    assert "errors" in await submit(gateway, contentId=content_id, keyField="code")
+    assert "errors" not in await submit(gateway, contentId=content_id, keyField="price")
+    left = (await upload(gateway, b"name,price\nx,1\n")).json()["contentId"]
+    assert "errors" in await submit(gateway, contentId=left, keyField="code")
+    assert await contents.sweep(utc_now() + contents.UNUSED_FOR + timedelta(minutes=1)) == 1
+    assert [str(content.id) for content in await Content.find_all().to_list()] == [content_id]

@@ -10,7 +10,7 @@ from gateway.transports.streams import Streams
 
 async def test_stream_takes_operations_of_its_owner_only() -> None:
     streams = Streams(EdgeLimits(), Caps(EdgeLimits()))
-    token = streams.reserve("alice", None)
+    token = streams.reserve("alice", "owner alice", None)
     assert streams.find(token, "alice").token == token
     with pytest.raises(Refusal) as another:
         streams.find(token, "bob")
@@ -24,7 +24,7 @@ async def test_stream_takes_operations_of_its_owner_only() -> None:
 
 async def test_tokens_can_not_be_guessed() -> None:
     streams = Streams(EdgeLimits(), Caps(EdgeLimits()))
-    tokens = {streams.reserve("alice", None) for _ in range(100)}
+    tokens = {streams.reserve("alice", "owner alice", None) for _ in range(100)}
     assert len(tokens) == 100
     assert min(len(token) for token in tokens) >= 32
     await streams.leave(0)
