@@ -120,7 +120,7 @@ class Feed:
         while not self._stopping:
             await self._news.wait()
             self._news.clear()
-            self._tell()
+            await self._tried(self._tell_all())
             await asyncio.sleep(self._period_s)
 
     async def _read_forever(self) -> None:
@@ -146,9 +146,11 @@ class Feed:
                 self._hold_until = began + timedelta(seconds=OVERLAP_S)
             else:
                 self._new -= new
+                for slot in new:
+                    slot.introduced()
                 if began >= self._hold_until:
                     self._since = began - timedelta(seconds=OVERLAP_S)
-            self._tell()
+            await self._tried(self._tell_all())
             for slot in new:
                 slot.begin()
             with suppress(TimeoutError):
@@ -230,6 +232,9 @@ class Feed:
                     self._tasks.take(task)
                 self._tell([task.id for task in found])
                 await self._room()
+
+    async def _tell_all(self) -> None:
+        self._tell()
 
     def _tell(self, among: Iterable[UUID] | None = None) -> None:
         delivery = self.delivery

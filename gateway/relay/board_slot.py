@@ -11,7 +11,9 @@ from core.clock import utc_now
 from core.errors import HeadwayError
 from core.states import TaskStatus
 from gateway.relay.board_filter import BoardFilter
+from gateway.relay.board_tasks import is_further
 from gateway.relay.snapshot import Snapshot
+from gateway.relay.stored import Position
 
 WAITING_LIMIT = 10_000
 """Tasks that may wait for one subscriber."""
@@ -48,6 +50,8 @@ class Slot:
         self._waiting: OrderedDict[UUID, Snapshot] = OrderedDict()
         self._next_at = asyncio.get_running_loop().time() + BEGIN_WITHIN_S
         self._begun = False
+        self._early: OrderedDict[UUID, Position] | None = OrderedDict()
+        """What was handed out while the feed may still offer what changed before, and that again; None afterwards."""
         self.handed_out = 0
         self._failure: HeadwayError | None = None
         self._moved = asyncio.Event()
@@ -63,6 +67,8 @@ class Slot:
         kept = self._round if task.id in self._round else self._waiting
         if task.id in kept and kept[task.id].task.cursor > task.cursor:
             return
+        if self._early is not None and not is_further(Position.of_task(task), self._early.get(task.id)):
+            return
         before = len(self)
         kept[task.id] = snapshot
         if len(self) > WAITING_LIMIT:
@@ -77,6 +83,10 @@ class Slot:
             self._begun = True
             self._next_at = 0.0
         self._moved.set()
+
+    def introduced(self) -> None:
+        """Take note that all that changed before the subscriber came has been offered."""
+        self._early = None
 
     def fail(self, failure: HeadwayError) -> None:
         """End the subscriber with this error instead of what waits for it."""
@@ -107,7 +117,11 @@ class Slot:
         return len(self._waiting) >= CROWDED or (bool(self._waiting) and now >= self._next_at)
 
     async def _pop(self) -> Snapshot:
-        _, snapshot = self._round.popitem(last=False)
+        task_id, snapshot = self._round.popitem(last=False)
+        if self._early is not None:
+            self._early[task_id] = Position.of_task(snapshot.task)
+            if len(self._early) > WAITING_LIMIT:
+                self._early.popitem(last=False)
         if len(self) < CROWDED:
             self.roomy.set()
         self.handed_out += 1

@@ -18,6 +18,8 @@ DOCUMENTS_LIMIT = 10_000
 TOLD_LIMIT = 50_000
 STALE_LIMIT = 10_000
 """Tasks that may wait to be read. What happens to others meanwhile is found by the look at what changed."""
+STORED_WITH_MORE = frozenset({TaskStatus.SCHEDULED, TaskStatus.RETRYING})
+"""What is stored with these states and not told with them: when the task is due."""
 
 
 class Change(NamedTuple):
@@ -37,7 +39,7 @@ class Row:
 
 
 class BoardTasks:
-    """Folds what is heard into what was read. A change of state is always read, progress never if none is missing."""
+    """Folds what is heard into what was read: no task is read twice unless an event is missing or does not tell all."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[UUID, Row] = OrderedDict()
@@ -56,13 +58,23 @@ class BoardTasks:
             self.doubt(task_id)
         elif cursor <= row.heard:
             return False
-        elif isinstance(event, StateChanged) or not is_next(row.heard, cursor):
+        elif isinstance(event, StateChanged):
+            self._hear_state(task_id, row, cursor, event)
+        elif not is_next(row.heard, cursor):
             self.doubt(task_id)
         row.heard = cursor
         if isinstance(event, Progressed):
             row.progress = cursor, event
             self._moved[task_id] = None
         return True
+
+    def _hear_state(self, task_id: UUID, row: Row, cursor: Cursor, event: StateChanged) -> None:
+        task = self.known(task_id)
+        if task is None or event.status in STORED_WITH_MORE or not _leads_to(task, cursor):
+            self.doubt(task_id)
+        else:
+            row.task = fold(task, cursor, event)
+            self._moved[task_id] = None
 
     def doubt(self, task_id: UUID) -> None:
         """Have the task read again."""
@@ -106,7 +118,7 @@ class BoardTasks:
 
     def is_news(self, task_id: UUID, stored: Position) -> bool:
         """Return whether a stored task is further than what was told of it."""
-        return _is_further(stored, self._told.get(task_id))
+        return is_further(stored, self._told.get(task_id))
 
     def longest_still(self, limit: int) -> list[UUID]:
         """Return the known tasks that were not heard of, nor returned here, for the longest time."""
@@ -126,8 +138,8 @@ class BoardTasks:
                 continue
             self._moved.pop(task_id, None)
             if row is not None and (task := _folded(row)) is not None:
-                before, now = self._told.get(task_id), Position(task.cursor, task.status)
-                if _is_further(now, before):
+                before, now = self._told.get(task_id), Position.of_task(task)
+                if is_further(now, before):
                     self._note(task_id, now)
                     yield Change(task, before)
 
@@ -152,7 +164,14 @@ class BoardTasks:
             self._rows.move_to_end(task_id)
 
 
-def _is_further(now: Position, before: Position | None) -> bool:
+def _leads_to(task: Task, cursor: Cursor) -> bool:
+    """Return whether no other event can lie between: a queued task has none before it is taken."""
+    is_taken = task.status is TaskStatus.QUEUED and cursor == (task.epoch + 1, 1)
+    return is_taken or is_next(task.cursor, cursor)
+
+
+def is_further(now: Position, before: Position | None) -> bool:
+    """Return whether this is news after what was told before: a later event, or the end."""
     if before is None:
         return True
     return not before.status.is_terminal and (now.cursor > before.cursor or now.status.is_terminal)

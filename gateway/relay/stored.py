@@ -36,6 +36,11 @@ class Position(NamedTuple):
         """Return where a document stands that has at least the fields of POSITION."""
         return cls(Cursor(fields["epoch"], fields["n"]), TaskStatus(fields["status"]))
 
+    @classmethod
+    def of_task(cls, task: Task) -> "Position":
+        """Return where a task stands that was read or folded."""
+        return cls(task.cursor, task.status)
+
 
 class Reread(NamedTuple):
     """What a second look found: documents that are later than the known ones, and ids of which there are none."""

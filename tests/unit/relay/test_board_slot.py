@@ -96,6 +96,19 @@ async def test_the_first_round_waits_for_what_changed_before() -> None:
     assert [moved.n for moved in await handed(slot, 1)] == [5]
 
 
+async def test_what_was_told_before_the_introduction_is_not_told_by_it_again() -> None:
+    slot = begun(60)
+    running, other = at(task(), 5), task()
+    offer(slot, running)
+    assert await handed(slot, 1) == [running]
+    offer(slot, running)
+    offer(slot, other)
+    assert await handed(slot, 1) == [other]
+    slot.introduced()
+    offer(slot, running)
+    assert await handed(slot, 1) == [running]
+
+
 async def test_too_many_waiting_tasks_end_it_and_free_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_slot, "WAITING_LIMIT", 10)
     monkeypatch.setattr(board_slot, "CROWDED", 100)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core.documents import Task, TimelineEntry
-from core.events import Cursor
+from core.events import Cursor, Event
 from core.states import TaskStatus
 from gateway.relay import board_tasks
 from gateway.relay.board_tasks import BoardTasks, Change, statuses_since
@@ -60,11 +60,49 @@ def test_an_unknown_task_is_read_and_its_progress_kept() -> None:
     assert doubtful(tasks) == []
 
 
-@pytest.mark.parametrize("event", [state(TaskStatus.CANCELLING), progress(9)])
-def test_a_state_or_a_hole_is_read(event: object) -> None:
+UNTOLD: dict[str, tuple[int, Event]] = {
+    "a state after a hole": (3, state(TaskStatus.CANCELLING)),
+    "progress after a hole": (3, progress(9)),
+    "a state that does not tell when it is over": (2, state(TaskStatus.RETRYING)),
+}
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_the_events_do_not_tell_is_read(name: str) -> None:
+    n, event = UNTOLD[name]
     known = running()
     tasks = knowing(known)
-    tasks.hear(known.id, Cursor(2, 2 if event != progress(9) else 3), event)  # type: ignore[arg-type]
+    tasks.hear(known.id, Cursor(2, n), event)
+    assert told(tasks) == []
+    assert doubtful(tasks) == [known.id]
+
+
+def test_a_task_is_read_once_from_its_queueing_to_its_end() -> None:
+    known = task(status=TaskStatus.QUEUED, attempt=0, epoch=1, n=2)
+    tasks = knowing(known)
+    heard: list[tuple[Cursor, Event]] = [
+        (Cursor(2, 1), state(RUNNING)),
+        (Cursor(2, 2), progress(7)),
+        (Cursor(2, 3), state(TaskStatus.CANCELLING)),
+        (Cursor(2, 4), state(TaskStatus.CANCELLED)),
+    ]
+    seen = []
+    for cursor, event in heard:
+        assert tasks.hear(known.id, cursor, event)
+        seen += [(change.task.cursor, change.task.status, change.task.progress.current) for change in told(tasks)]
+    assert seen == [
+        (Cursor(2, 1), RUNNING, 0),
+        (Cursor(2, 2), RUNNING, 7),
+        (Cursor(2, 3), TaskStatus.CANCELLING, 7),
+        (Cursor(2, 4), TaskStatus.CANCELLED, 7),
+    ]
+    assert doubtful(tasks) == []
+
+
+def test_another_epoch_is_read_where_its_holder_may_have_told_more() -> None:
+    known = running()
+    tasks = knowing(known)
+    tasks.hear(known.id, Cursor(3, 1), state(TaskStatus.QUEUED))
     assert told(tasks) == []
     assert doubtful(tasks) == [known.id]
 
