@@ -87,7 +87,7 @@ def main() -> int:
     """Read the command line and run. Returns 1 if some promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help="one of " + ", ".join(SCENARIOS))
-    parser.add_argument("--tasks", type=int, default=1450, help="tasks in each scenario")
+    parser.add_argument("--tasks", type=int, default=1250, help="tasks in each scenario")
     parser.add_argument("--followers", type=int, default=220, help="subscribers in each scenario")
     parser.add_argument("--write", type=Path, help="where to write the page with the table")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no other scenario after so many")

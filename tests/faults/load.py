@@ -42,10 +42,10 @@ class Sort:
     ends: frozenset[TaskStatus] = ENDED
 
 
-LONGEST = {"steps": 400, "pauseS": 0.25}
+LONGEST = {"steps": 200, "pauseS": 0.5}
 SORTS = (
-    Sort("short", 520, "tell", {"steps": 4, "pauseS": 0.25}),
-    Sort("long", 240, "tell", {"steps": 32, "pauseS": 0.25}),
+    Sort("short", 520, "tell", {"steps": 3, "pauseS": 0.4}),
+    Sort("long", 240, "tell", {"steps": 12, "pauseS": 0.5}),
     Sort("checkpointed", 50, "steps", {"steps": 10, "pauseS": 0.5}),
     Sort("cpu", 40, "spin", {"steps": 4, "pauseS": 0.04}),
     Sort("flaky", 60, "flaky", {"failures": 1}),

@@ -28,11 +28,11 @@ NAMESPACE = "headway"
 OPTIONS = ("--gateways", "2", "--bridges", "2", "--workers", "2", "--no-nginx")
 ENVIRONMENT = {
     "HEADWAY_KIND_MODULES": "tests.fault_kinds,tests.faults.kinds",
-    "HEADWAY_WORKER_SLOTS": "24",
+    "HEADWAY_WORKER_SLOTS": "16",
     "HEADWAY_WORKER_PROCESSES": "2",
     "HEADWAY_MONGO_POOL_MIN": "1",
 }
-"""More slots would only make SecantusDB the subject: storing the progress of one task takes it 9 ms, once a second."""
+"""Few slots, so that all these processes and their subscribers leave some of two cores idle: times mean something."""
 GATEWAYS = ("gateway-1", "gateway-2")
 BRIDGES = ("bridge-1", "bridge-2")
 WORKERS = ("worker-1", "worker-2")
