@@ -21,6 +21,7 @@ from gateway.pages import Pages
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
 from gateway.transports.caps import Caps
+from gateway.transports.hosts import HostMiddleware
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.sockets import GraphQLWebSocket, Sockets
@@ -79,7 +80,10 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             Route("/metrics", metrics),
             Mount("/ui", pages),
         ],
-        middleware=[Middleware(CorrelationMiddleware, logs=limits.request_log)],
+        middleware=[
+            Middleware(CorrelationMiddleware, logs=limits.request_log),
+            Middleware(HostMiddleware, limits=limits, own=settings.host),
+        ],
         exception_handlers={HTTPException: refuse, Exception: apologise},
         lifespan=lifespan,
     )

@@ -79,4 +79,6 @@ class EdgeLimits(BaseSettings):
     shutdown_s: float = Field(2.0, ge=0)
     """For queries and mutations that run when the process is told to stop."""
     allowed_origins: tuple[str, ...] = ()
-    """Hosts whose pages may open a socket here, beside the host that is asked."""
+    """Hosts, with a port or without, whose pages may open a socket here, beside the host that is asked."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names of this gateway, beside localhost, HEADWAY_HOST and addresses; `*` is any. Asked while nobody is known."""

@@ -60,7 +60,8 @@ class Streams:
     def reserve(self, owner: str, caller: str, wanted: str | None) -> str:
         """Return the token of a new stream, which is given up if it isn't opened in time. Raises Refusal.
 
-        `caller` is whom it is counted for until then. `wanted` is the token that the client, or the load balancer that routes by it, would like.
+        `caller` is whom it is counted for until then. `wanted` is the token that the client, or the load balancer that
+        routes by it, would like.
         """
         if wanted is not None and not _SANE_TOKEN.fullmatch(wanted):
             raise Refusal(400, "BAD_REQUEST", "token: expected 20 to 100 letters, digits, dots, dashes, or none")

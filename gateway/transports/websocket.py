@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from graphql import OperationType
@@ -33,6 +32,7 @@ from gateway.transports.frames import (
     error_frame,
     next_frame,
 )
+from gateway.transports.hosts import is_origin_allowed
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.protocol import Phase, Protocol, Violation
 from gateway.transports.refusal import ended_error
@@ -105,14 +105,9 @@ class Socket:
 
     def _is_origin_allowed(self) -> bool:
         """Whether a page of this origin may open a socket: browsers send no preflight for one, so nobody else asks."""
-        origin = self._websocket.headers.get("origin")
-        if origin is None:
-            return True
-        try:
-            host = urlsplit(f"//{self._websocket.headers.get('host', '')}").hostname
-            return urlsplit(origin).hostname in {host, *self._limits.allowed_origins} - {None}
-        except ValueError:  # One of the two is no address.
-            return False
+        headers = self._websocket.headers
+        origin = headers.get("origin")
+        return origin is None or is_origin_allowed(origin, headers.get("host", ""), self._limits.allowed_origins)
 
     async def _talk(self, tasks: asyncio.TaskGroup) -> None:
         try:

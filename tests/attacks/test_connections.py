@@ -8,7 +8,7 @@ from tests.attacks.target import FULL, Target, attacked
 
 CONNECTIONS = 10_000 if FULL else 1_000
 AT_ONCE = 100
-HEAD = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BIG_ANSWER = b'{"query":"{ __schema { types { name description fields { name description type { name } } } } }"}'
 
 

@@ -97,7 +97,7 @@ def test_any_query_string_is_answered_well(
 def as_bytes(asked: Mapping[str, object]) -> bytes:
     """Return a whole request."""
     body = json.dumps(asked).encode()
-    head = "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

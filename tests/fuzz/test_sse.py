@@ -20,7 +20,9 @@ LINGER_S = 0.05
 def as_request(method: str, path: str, token: str | None, accept: str, body: bytes) -> bytes:
     """Return a whole request."""
     named = "" if token is None else f"X-GraphQL-Event-Stream-Token: {token}\r\n"
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Type: application/json\r\n{named}"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nContent-Type: application/json\r\n{named}"
+    )
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

@@ -13,7 +13,9 @@ from tests.integration.gateway_transports.edge import Edge
 
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
-UNFINISHED = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+UNFINISHED = (
+    b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+)
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
@@ -222,7 +224,7 @@ async def test_twenty_megabytes_are_413_declared_or_streamed(client: httpx.Async
 async def test_client_that_sends_all_before_it_listens_gets_its_413(edge: Edge) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(
-        b"POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nContent-Length: 20000000\r\n\r\n"
     )
     for _ in range(200):
@@ -243,7 +245,7 @@ class TestSlowBody:
     async def test_body_that_does_not_come_is_408(self, edge: Edge) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write(
-            b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 408 ")

@@ -187,7 +187,7 @@ class TestDistinctMode:
     async def test_client_that_does_not_read_holds_its_source_back(self, edge: Edge) -> None:
         _reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, limit=1024)
         writer.write(
-            b"GET /graphql?query=subscription%7Bflood(size:100000)%7D HTTP/1.1\r\nHost: x\r\n"
+            b"GET /graphql?query=subscription%7Bflood(size:100000)%7D HTTP/1.1\r\nHost: localhost\r\n"
             b"Accept: text/event-stream\r\n\r\n"
         )
         await edge.probe.wait_for_sources(1)
@@ -411,7 +411,7 @@ class TestStalledReader:
     async def test_client_that_reads_nothing_any_more_is_dropped(self, edge: Edge) -> None:
         _reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, limit=1024)
         writer.write(
-            b"GET /graphql?query=subscription%7Bflood(size:100000)%7D HTTP/1.1\r\nHost: x\r\n"
+            b"GET /graphql?query=subscription%7Bflood(size:100000)%7D HTTP/1.1\r\nHost: localhost\r\n"
             b"Accept: text/event-stream\r\n\r\n"
         )
         await edge.probe.wait_for_sources(1)

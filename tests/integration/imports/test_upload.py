@@ -102,7 +102,9 @@ async def test_body_without_a_length_is_cut_off_at_the_limit(gateway: Gateway) -
 
 async def test_upload_that_breaks_off_leaves_nothing(gateway: Gateway) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    head = "POST /imports/content HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 1900000\r\n\r\n"
+    head = (
+        "POST /imports/content HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 1900000\r\n\r\n"
+    )
     writer.write(head.encode() + b"x" * 600_000)
     await writer.drain()
     async with asyncio.timeout(10):
@@ -118,7 +120,7 @@ async def test_uploads_at_a_time_are_bounded(gateway: Gateway) -> None:
     for _ in range(2):
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(
-            b"POST /imports/content HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n\r\n"
+            b"POST /imports/content HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n\r\n"
         )
         begun.append(writer)
     async with asyncio.timeout(10):
@@ -134,7 +136,7 @@ async def test_uploads_of_one_caller_leave_room_for_others(settings: Settings, m
     limits = EdgeLimits(uploads_per_caller=1, trusted_proxies="127.0.0.1")
     async with serving(settings, limits) as gateway:
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        head = "POST /imports/content HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n"
+        head = "POST /imports/content HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n"
         writer.write(f"{head}X-Forwarded-For: 203.0.113.1\r\n\r\n".encode())
         async with asyncio.timeout(10):
             while await Content.count() < 1:  # noqa: ASYNC110

@@ -1,0 +1,93 @@
+"""By which names this gateway may be asked, and whose pages may open a socket here.
+
+While authentication is off, whoever reaches the gateway may do everything, and every page that a user visits can reach
+what his browser can: a page whose own name is made to point here (DNS rebinding) is of the same origin then. Its name
+stays in `Host`, and that is what is looked at. An address is no name that anybody could point elsewhere.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from gateway.metrics import REFUSED
+from gateway.responses import json_error
+from gateway.transports.limits import EdgeLimits
+
+ANY = "*"
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/health", "/metrics"})
+"""Asked by machines under whatever name they have for a replica; they change nothing and hold no secret."""
+DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class HostMiddleware:
+    """Refuses requests for names that are not this gateway's: with authentication on, only where names are listed."""
+
+    def __init__(self, app: ASGIApp, limits: EdgeLimits, own: str) -> None:
+        self._app = app
+        self._listed = frozenset(host.lower().rstrip(".") for host in limits.allowed_hosts)
+        self._names = self._listed | {own.lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or self._is_allowed(scope):
+            await self._app(scope, receive, send)
+            return
+        REFUSED.labels("host").inc()
+        message = "Expected the name or address of this gateway in Host; HEADWAY_ALLOWED_HOSTS lists its names"
+        refusal = json_error(421, "MISDIRECTED_REQUEST", message, {"connection": "close"})
+        if scope["type"] == "http":
+            await refusal(scope, receive, send)
+        else:
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        if ANY in self._listed or scope["path"] in OPEN_PATHS:
+            return True
+        if not self._listed and not scope["app"].state.replica.authenticator.is_off:
+            return True
+        return all(is_own_name(host, self._names) for host in Headers(scope=scope).getlist("host"))
+
+
+def is_own_name(host: str, names: frozenset[str]) -> bool:
+    """Whether a Host header, with its port or without, names this machine, one of `names` or an address."""
+    name = _split(f"//{host}")[0]
+    if name is None:
+        return not host.strip()
+    name = name.rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or name in names or _is_address(name)
+
+
+def is_origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a page of this origin is one of the host that it asks, port and all, or of one that is allowed.
+
+    `allowed` holds names (any port of them), names with ports, or whole origins. TLS may end before us, so the
+    scheme is not compared: a port that is not said is the default one of the origin's scheme.
+    """
+    name, port = _split(origin)
+    if name is None:
+        return False
+    default = DEFAULT_PORTS.get(urlsplit(origin).scheme)
+    port = port or default
+    if {name, f"{name}:{port}", origin} & set(allowed):
+        return True
+    own_name, own_port = _split(f"//{host}")
+    return (name, port) == (own_name, own_port or default)
+
+
+def _split(url: str) -> tuple[str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # It is no address.
+        return None, None
+    return parts.hostname or None, port
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
