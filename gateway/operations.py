@@ -5,7 +5,7 @@ Knows graphql-core and Strawberry's schema, but no transport.
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
@@ -29,8 +29,9 @@ from core.errors import RateLimited
 from core.telemetry import get_logger
 from gateway.context import OperationContext
 from gateway.errors import mask
-from gateway.guard.documents import Documents, Rejected
+from gateway.guard.documents import READING_COST, Documents, Rejected
 from gateway.guard.pricing import OperationCost
+from gateway.guard.turns import Turns
 from gateway.identity.principals import LOCAL
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
 from gateway.transports.caps import CapReached, Tally
@@ -110,6 +111,7 @@ class Operations:
         self._schema = schema
         self._graphql_schema = schema._schema
         self._documents = Documents(schema._schema, limits)
+        self.turns = Turns()
         self._trusted = trusted or TrustedDocuments()
         self._max_cost = limits.max_cost
         self._hide_suggestions = not limits.suggestions
@@ -117,6 +119,15 @@ class Operations:
         self._subscriptions = Tally(
             "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
         )
+
+    async def admit(self, asked: GraphQLRequest, context: OperationContext) -> Prepared:
+        """Return what `prepare` does; reading a new document is charged to whoever asks, and waits for its turn."""
+        with suppress(Rejected):  # Then there is no text to read.
+            if not self._documents.knows(self._trusted.text_of(asked)):
+                await self._take(READING_COST, "unknown", context)
+                async with self.turns.take():
+                    return self.prepare(asked)
+        return self.prepare(asked)
 
     def prepare(self, asked: GraphQLRequest) -> Prepared:
         """Return the operation that a request asks for; without a name, the only one. Raises Refused."""
@@ -145,12 +156,15 @@ class Operations:
     async def _charge(self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext) -> int:
         """Charge the operation to whoever asks and return what it costs. Raises Refused."""
         cost = self.cost(prepared, variables)
+        await self._take(cost, prepared.type.value, context)
+        return cost
+
+    async def _take(self, cost: int, label: str, context: OperationContext) -> None:
         try:
             await context.charge(cost)
         except RateLimited as exc:
-            OPERATIONS.labels(prepared.type.value, "refused").inc()
+            OPERATIONS.labels(label, "refused").inc()
             raise Refused([{"message": str(exc), "extensions": exc.extensions}], exc.retry_after_s) from exc
-        return cost
 
     def _told(self, cost: int, asked: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return what a response's extensions say of the cost, if the request's asked for it."""

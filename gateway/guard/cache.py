@@ -19,6 +19,9 @@ class Cache(Generic[V]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, text: str) -> bool:
+        return text in self._entries
+
     def find(self, text: str) -> V | None:
         """Return what is kept of a text, None if nothing is."""
         entry = self._entries.get(text)

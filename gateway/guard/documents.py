@@ -39,6 +39,9 @@ REFUSALS_SHARE = 4
 TOKEN_BYTES = 500
 """Of memory, for a token's share of the tree (400 measured) and of the price."""
 ENTRY_BYTES = 2_000
+READING_COST = 50
+"""Of a document that was not read before, in the unit of `gateway.guard.prices`: 3 ms of the event loop. Usual ones
+take less and come once; the worst that the limits allow take some 100 ms."""
 ERROR_BYTES = 1_000
 
 Errors = tuple[Mapping[str, Any], ...]
@@ -86,6 +89,10 @@ class Documents:
         refusals_bytes = limits.document_cache_bytes // REFUSALS_SHARE
         self._known: Cache[Document] = Cache(limits.document_cache_bytes - refusals_bytes)
         self._refused: Cache[Errors] = Cache(refusals_bytes)
+
+    def knows(self, text: str) -> bool:
+        """Return whether reading this text takes no time."""
+        return text in self._known or text in self._refused or len(text) > self._limits.max_document_chars
 
     def read(self, text: str) -> Document:
         """Return the document that a text is. Raises Rejected."""

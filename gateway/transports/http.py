@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
+from gateway.guard.turns import LARGE_CHARS
 from gateway.metrics import HTTP_RESPONSES
 from gateway.operations import Operations, Outcome, Prepared, Refused
 from gateway.pages import Pages
@@ -130,7 +131,7 @@ class GraphQLHTTP:
             raise Refusal(
                 400, "BAD_REQUEST", f"extensions: expected an `operationId` of 1 to {MAX_ID_LENGTH} characters"
             )
-        prepared = self._prepare(request, asked)
+        prepared = await self._prepare(request, asked, context)
         self._start(stream, ident, prepared, asked, context)
         return Response(status_code=202, headers={"cache-control": "no-store"})
 
@@ -138,7 +139,7 @@ class GraphQLHTTP:
         """Return the stream of one operation; what is wrong with its document is told there, as the protocol asks."""
         asked = await self._read(request)
         try:
-            prepared = self._prepare(request, asked)
+            prepared = await self._prepare(request, asked, context)
         except Refused as refused:
             stream = self._streams.new(context.owner, _address(request))
             stream.start(None, None, only(refused.outcome), context, nullcontext())
@@ -178,7 +179,11 @@ class GraphQLHTTP:
             if not is_json(",".join(request.headers.getlist("content-type"))):
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
             expect_plain_body(request.headers)
-            return decode_body(await self._read_body(request), self._limits)
+            body = await self._read_body(request)
+            if len(body) <= LARGE_CHARS:
+                return decode_body(body, self._limits)
+            async with self._operations.turns.take():
+                return decode_body(body, self._limits)
         except Unreadable as exc:
             raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc
 
@@ -216,15 +221,15 @@ class GraphQLHTTP:
 
     async def _execute(self, request: Request, context: OperationContext) -> Outcome:
         asked = await self._read(request)
-        prepared = self._prepare(request, asked)
+        prepared = await self._prepare(request, asked, context)
         if prepared.type is OperationType.SUBSCRIPTION:
             message = f"Expected a query or mutation; subscriptions run over WebSocket, or with Accept: {EVENT_STREAM}"
             raise Refusal(400, "BAD_REQUEST", message)
         return await self._operations.run(prepared, asked.variables, asked.extensions, context)
 
-    def _prepare(self, request: Request, asked: GraphQLRequest) -> Prepared:
+    async def _prepare(self, request: Request, asked: GraphQLRequest, context: OperationContext) -> Prepared:
         """Return the valid operation. Raises Refusal for a mutation by GET, which a mere link could send; Refused."""
-        prepared = self._operations.prepare(asked)
+        prepared = await self._operations.admit(asked, context)
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
         return prepared

@@ -1,5 +1,6 @@
 """Preparing and executing documents: what is cached, what is refused, what reaches a resolver."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import cast
@@ -9,10 +10,23 @@ import strawberry
 from graphql import OperationType
 
 from gateway.context import OperationContext, Services
+from gateway.guard.documents import READING_COST
+from gateway.identity.budget import CostBudget
 from gateway.identity.principals import Principal
 from gateway.operations import Operations, Prepared, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
+
+
+class Ledger:
+    """A budget that is never spent, and what was taken from it."""
+
+    def __init__(self) -> None:
+        self.charged: list[int] = []
+
+    async def charge(self, owner: str, cost: int) -> None:
+        self.charged.append(cost)
+
 
 Info = strawberry.Info[OperationContext, None]
 CONTEXT = OperationContext(cast(Services, None), Principal("me"), "c1")
@@ -113,3 +127,31 @@ def test_documents_of_too_many_tokens_are_refused_before_they_are_built() -> Non
     assert isinstance(few.prepare(GraphQLRequest("{ a: who }")), Prepared)
     with pytest.raises(Refused, match="token"):
         few.prepare(GraphQLRequest("{ a: who b: who }"))
+
+
+async def test_reading_a_document_is_charged_once_whether_it_is_good_or_not(operations: Operations) -> None:
+    ledger = Ledger()
+    context = OperationContext(cast(Services, None), Principal("me"), "c1", cast(CostBudget, ledger))
+    for _ in range(2):
+        await operations.admit(GraphQLRequest("{ who }"), context)
+        with pytest.raises(Refused):
+            await operations.admit(GraphQLRequest("{ nobody }"), context)
+        with pytest.raises(Refused):
+            await operations.admit(GraphQLRequest("#" * 1_000_000), context)
+    assert ledger.charged == [READING_COST, READING_COST]
+
+
+async def test_new_documents_are_read_one_at_a_time(operations: Operations) -> None:
+    admitted: list[str] = []
+
+    async def admit(text: str) -> None:
+        await operations.admit(GraphQLRequest(text), CONTEXT)
+        admitted.append(text)
+
+    await operations.admit(GraphQLRequest("{ who }"), CONTEXT)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(5):
+            tasks.create_task(admit(f"{{ who }} # {number}"))
+        await asyncio.sleep(0)
+        tasks.create_task(admit("{ who }"))
+    assert admitted.index("{ who }") <= 1
