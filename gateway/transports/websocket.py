@@ -18,6 +18,7 @@ from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated, Unavailable
 from core.telemetry import get_logger
 from gateway.errors import INTERNAL_ERROR
+from gateway.guard.turns import LARGE_CHARS
 from gateway.identity.authentication import no_longer_valid
 from gateway.identity.principals import LOCAL
 from gateway.metrics import REFUSED, SOCKET_CLOSES
@@ -112,9 +113,7 @@ class Socket:
     async def _talk(self, tasks: asyncio.TaskGroup) -> None:
         try:
             while (message := await self._receive())["type"] != "websocket.disconnect":
-                text = message.get("text")
-                action = self._protocol.receive_text(text) if text is not None else self._protocol.receive_bytes()
-                await self._act(action, tasks)
+                await self._act(await self._read(message.get("text")), tasks)
         except Late:
             REFUSED.labels("init_timeout").inc()
             await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
@@ -128,6 +127,15 @@ class Socket:
         except Exception:  # The supervisor of a socket: a bug must not look like a broken network to the client.
             log.exception("A socket broke")
             await self._close(CloseCode.INTERNAL_ERROR, "Internal error")
+
+    async def _read(self, text: str | None) -> protocol.Action:
+        """Return what a frame asks for; None is a binary one. A large one waits for its turn. Raises Violation."""
+        if text is None:
+            return self._protocol.receive_bytes()
+        if len(text) <= LARGE_CHARS:
+            return self._protocol.receive_text(text)
+        async with self._operations.turns.take():
+            return self._protocol.receive_text(text)
 
     async def _receive(self) -> Message:
         """Return what comes next. Raises Late without an initialisation in time, and Idle when nothing ran for long."""
@@ -217,8 +225,8 @@ class Socket:
 
     async def _operate(self, running: Running) -> None:
         request = running.request
-        prepared = self._operations.prepare(request)
         context = self._replica.new_context(running.correlation_id, self._principal)
+        prepared = await self._operations.admit(request, context)
         if prepared.type is not OperationType.SUBSCRIPTION:
             outcome = await self._operations.run(prepared, request.variables, request.extensions, context)
             await self._deliver(running, outcome)
