@@ -41,6 +41,8 @@ class Settings(SecretiveSettings):
     """Modules outside this package that declare kinds, separated by commas."""
     drain_s: float = Field(20.0, ge=0)
     bridge_window: int = Field(64, ge=1)
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Where a bridge or a worker answers `/metrics` and `/livez`, on `host`; 0: nowhere."""
     alive_file: str = ""
     """What a bridge or a worker touches while its event loop turns; empty: nothing."""
     process_data_rounds: int = Field(2_000, ge=1)

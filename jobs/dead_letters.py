@@ -3,18 +3,17 @@
 import asyncio
 import hashlib
 
-from prometheus_client import Counter
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.documents import DeadLetter, Task
 from core.telemetry import get_logger
 from jobs.attempt import storable
+from jobs.metrics import DEAD_LETTERS
 
 BODY_BYTES = 64 * 1024
 """What is kept of a message. A task message takes about 100 bytes."""
 REASON_CHARS = 500
 RETRY_S = 0.5
-DEAD_LETTERS = Counter("headway_dead_letters_total", "Messages and tasks that could not be run, by cause.", ["cause"])
 
 log = get_logger(__name__)
 

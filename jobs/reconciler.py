@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from prometheus_client import Counter
-
 from core import contents
 from core.clock import utc_now
 from core.documents import Task
@@ -21,6 +19,7 @@ from core.telemetry import get_logger
 from core.transitions import Transition, cancelled_unclaimed, due, expired, requeued
 from jobs.ledger import Ledger
 from jobs.losses import judge
+from jobs.metrics import LOSSES, REPAIRS
 from jobs.queue import RunQueue, RunQueues
 
 UNTOLD_AFTER_S = 5.0
@@ -29,7 +28,6 @@ BACKLOG_PATIENCE_S = 60.0
 """A published task is published again only if its queue is empty or has given out messages this much younger."""
 SWEEP_EVERY = timedelta(minutes=1)
 BATCH = 500
-REPAIRS = Counter("headway_repairs_total", "What the reconciler set right or did when due.", ["repair"])
 
 log = get_logger(__name__)
 
@@ -180,6 +178,7 @@ class Reconciler:
     async def _take_over(self, now: datetime) -> None:
         dead = await self._find({"lease.until": _by(now), "status": {"$in": sorted(HELD)}}, "lease.until")
         events = await self._commit("taken over", [self._judge(task, now) for task in dead])
+        LOSSES.labels("worker").inc(len(events))
         again = [event for event in events if not event.ends]
         await self._put(again, {task.id: task.crashes + 1 for task in dead})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from jobs.dead_letters import bury_task
 from jobs.kinds import Kind
 from jobs.ledger import Ledger
 from jobs.losses import is_suspect
+from jobs.metrics import ATTEMPT_SECONDS, ATTEMPTS, LOSSES
 from jobs.outcome import Died, Outcome, Raised, Returned, Stopped, raised, returned
 from jobs.processes import Processes
 from jobs.progress import Announcer
@@ -58,6 +60,14 @@ class Runner:
 
         While MongoDB is away it waits with the end in hand; it is not to be cancelled but interrupted.
         """
+        began = time.monotonic()
+        status = await self._run(attempt)
+        kind = attempt.task.kind if attempt.task.kind in self._kinds else "unknown"
+        ATTEMPTS.labels(kind, status or Interruption.FENCED.name).inc()
+        ATTEMPT_SECONDS.labels(kind).observe(time.monotonic() - began)
+        return status
+
+    async def _run(self, attempt: Attempt) -> TaskStatus | None:
         task = attempt.task
         claimed = StreamEvent(task.id, task.cursor, task.timeline[-1].event())
         self._announcer.tell(claimed)
@@ -76,6 +86,8 @@ class Runner:
         if isinstance(outcome, Raised) and outcome.trace:
             log.warning("Attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
         status = await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
+        if isinstance(outcome, Died) and status is not None:
+            LOSSES.labels("process").inc()
         if kind is None and status is TaskStatus.FAILED:
             await bury_task(task, f"The kind {task.kind} is not installed on the worker that got the task")
         return status

@@ -105,13 +105,13 @@ def lay_foundation(options: StackOptions, environment: Mapping[str, str]) -> Fou
 
 def bridges(options: StackOptions, foundation: Foundation) -> list[Program]:
     """Return the bridges."""
-    return [_headway("bridge", number, "jobs.bridge", foundation, {}) for number in _numbers(options.bridges)]
+    return [_behind("bridge", number, "jobs.bridge", foundation, {}) for number in _numbers(options.bridges)]
 
 
 def workers(options: StackOptions, foundation: Foundation) -> list[Program]:
     """Return the workers."""
     drain = {"HEADWAY_DRAIN_S": f"{worker_drain_s():g}"}
-    return [_headway("worker", number, "jobs.worker", foundation, drain) for number in _numbers(options.workers)]
+    return [_behind("worker", number, "jobs.worker", foundation, drain) for number in _numbers(options.workers)]
 
 
 def worker_drain_s() -> float:
@@ -128,7 +128,10 @@ def gateways(options: StackOptions, foundation: Foundation) -> list[Program]:
     own = {"HEADWAY_HOST": "127.0.0.1" if options.with_nginx else options.host}
     if "HEADWAY_UI_DIST" not in os.environ and built.is_dir():
         own["HEADWAY_UI_DIST"] = str(built)
-    return [_headway("gateway", number, "gateway", foundation, own, port) for number, port in enumerate(ports, start=1)]
+    return [
+        _headway("gateway", number, "gateway", foundation, {**own, "HEADWAY_PORT": str(port)}, port)
+        for number, port in enumerate(ports, start=1)
+    ]
 
 
 def edge(options: StackOptions, gateway_programs: Sequence[Program]) -> tuple[Program, ...]:
@@ -143,17 +146,21 @@ def _numbers(count: int) -> range:
     return range(1, count + 1)
 
 
-def _headway(
-    role: str, number: int, module: str, foundation: Foundation, own: Mapping[str, str], port: int | None = None
-) -> Program:
-    listening = {} if port is None else {"HEADWAY_PORT": str(port)}
+def _behind(role: str, number: int, module: str, foundation: Foundation, own: Mapping[str, str]) -> Program:
+    """Return a bridge or a worker, whose one port is for its operators on this machine."""
+    port = free_port()
+    listening = {"HEADWAY_HOST": "127.0.0.1", "HEADWAY_METRICS_PORT": str(port)}
+    return _headway(role, number, module, foundation, {**own, **listening}, port)
+
+
+def _headway(role: str, number: int, module: str, foundation: Foundation, own: Mapping[str, str], port: int) -> Program:
     return Program(
         f"{role}-{number}",
         (sys.executable, "-m", module),
-        ready=(lambda: True) if port is None else (lambda: http_ok(port, "/readyz")),
+        ready=lambda: http_ok(port, "/readyz"),
         port=port,
-        url=None if port is None else f"http://127.0.0.1:{port}",
-        env={**foundation.environment, **own, **listening, "PYTHONUNBUFFERED": "1"},
+        url=f"http://127.0.0.1:{port}",
+        env={**foundation.environment, **own, "PYTHONUNBUFFERED": "1"},
         cwd=PROJECT,
         ready_within_s=90.0,
     )

@@ -23,11 +23,13 @@ from core.publisher import DirectPublisher, Publisher, RabbitPublisher
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import get_logger
+from jobs.bridge.backlog import measure_forever
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
 from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
+from jobs.monitoring import serve_metrics
 from jobs.queue import RunQueues
 from jobs.reconciler import Backlog, Reconciler
 from jobs.wakeups import listen
@@ -49,21 +51,19 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
     """
     judges_at = time.monotonic() + LEASE_S
     doubts_until = 0.0
-    leads = False
     while True:
-        started = time.monotonic()
+        started, has_led = time.monotonic(), leadership.leads
         try:
             before = await leadership.hold()
             answered = time.monotonic()
             if answered - started > SLOW_S:
                 log.warning("MongoDB is slow; no lease is judged for now", took_s=round(answered - started, 1))
                 doubts_until = answered + LEASE_S
-            if before is not None and not leads:
+            if before is not None and not has_led:
                 log.info("This bridge leads")
                 had_gap = utc_now() - before > timedelta(seconds=LEASE_S / 2)
                 judges_at = answered + LEASE_S if had_gap else answered
-            leads = before is not None
-            if leads:
+            if before is not None:
                 await reconciler.scan(judges_leases=answered >= max(judges_at, doubts_until))
                 await start_due_until(started + SCAN_EVERY_S, reconciler)
         except PyMongoError as exc:
@@ -127,6 +127,9 @@ async def run(settings: Settings, name: str) -> None:
             lead(leadership, reconciler),
             show_life(settings.alive_file),
         ]
+        if settings.metrics_port:
+            serve_metrics(settings)
+            loops.append(measure_forever(leadership, queues))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop, name=f"bridge loop {number}") for number, loop in enumerate(loops)]
             log.info("Bridge is ready", broker=settings.broker, window=settings.bridge_window)

@@ -8,6 +8,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
 from core.clock import utc_now
+from jobs.metrics import LEADS
 
 LEADER_LEASE_S = 3.0
 LEASE_ID = "reconciler"
@@ -19,10 +20,18 @@ class Leadership:
     def __init__(self, collection: AsyncCollection[dict[str, Any]], name: str) -> None:
         self._collection = collection
         self._name = name
+        self.leads = False
+        """What the latest answer of MongoDB said."""
 
     async def hold(self) -> datetime | None:
         """Take or renew the lease; return until when the one before it ran (the beginning of time if there was none),
         or None if another bridge leads. Raises PyMongoError."""
+        before = await self._take()
+        self.leads = before is not None
+        LEADS.set(self.leads)
+        return before
+
+    async def _take(self) -> datetime | None:
         now = utc_now()
         try:
             before = await self._collection.find_one_and_update(

@@ -11,6 +11,7 @@ from core.telemetry import get_logger
 from core.transitions import queued
 from jobs.bridge.sources import Parcel, Source
 from jobs.ledger import Ledger
+from jobs.metrics import BRIDGE_WINDOW, HANDED_OVER
 from jobs.queue import RunQueue
 
 BATCH = 200
@@ -29,6 +30,7 @@ class Pump:
         self._ledger = ledger
         self._streams = streams
         self._window = window
+        BRIDGE_WINDOW.set(window)
 
     async def run(self) -> None:
         """Pump until cancelled; what is held then stays unacknowledged and is delivered again."""
@@ -54,6 +56,7 @@ class Pump:
                 log.warning("A hand-over waits", parcels=len(parcels), error=str(exc))
                 await asyncio.sleep(RETRY_S)
             else:
+                HANDED_OVER.inc(len(parcels))
                 return
 
     async def hand_over(self, parcels: Sequence[Parcel]) -> None:

@@ -23,6 +23,7 @@ from core.telemetry import get_logger
 from jobs.entry import run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
+from jobs.monitoring import serve_metrics
 from jobs.processes import Processes
 from jobs.progress import Announcer
 from jobs.queue import RunQueues, suspects_wake_channel, wake_channel
@@ -34,7 +35,7 @@ from jobs.worker.isolation import Isolation, watch_parent
 
 END_S = 1.0
 """What handing back and closing may take after the draining, before a suspect's process is killed."""
-ALONE = {"worker_slots": 1, "worker_processes": 1, "mongo_pool_min": 0}
+ALONE = {"worker_slots": 1, "worker_processes": 1, "mongo_pool_min": 0, "metrics_port": 0}
 
 log = get_logger("jobs.worker")
 
@@ -61,6 +62,8 @@ async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
         beat = Beat(settings, name, worker.running)
         beat.start()
         stack.callback(beat.stop)
+        if settings.metrics_port:
+            serve_metrics(settings)
         loops = [announcer.run(), announcer.record_forever(), worker.renew_forever(beat)]
         if ticket is None:
             loops.append(show_life(settings.alive_file))

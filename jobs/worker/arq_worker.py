@@ -22,6 +22,7 @@ from core.telemetry import get_logger
 from jobs.attempt import Attempt, Interruption
 from jobs.kinds import MAX_TIMEOUT_S
 from jobs.ledger import Ledger
+from jobs.metrics import RUNNING_ATTEMPTS, WORKER_SLOTS
 from jobs.progress import Announcer
 from jobs.queue import FUNCTION, RunQueues, decode_job, encode_job
 from jobs.runner import Runner
@@ -83,6 +84,8 @@ class TaskWorker(Worker):
         self._claimed = asyncio.Event()
         self._claimed.set()
         self.running: dict[UUID, Attempt] = {}
+        WORKER_SLOTS.set(slots)
+        RUNNING_ATTEMPTS.set_function(lambda: len(self.running))
 
     def wake(self, _: bytes = b"") -> None:
         """Look for work at once."""

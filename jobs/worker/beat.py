@@ -24,6 +24,7 @@ from core.telemetry import get_logger
 from core.transitions import Transition, requeued, seized
 from jobs.attempt import Attempt, Interruption
 from jobs.ledger import LEASE_S
+from jobs.metrics import MISSED_BEATS
 from jobs.runner import CANCEL_GRACE_S
 
 BEAT_EVERY_S = 3.0
@@ -87,6 +88,7 @@ class Beat(threading.Thread):
                     self._beat(attempts)
                 beat_at = time.monotonic() + BEAT_EVERY_S
             except PyMongoError as exc:
+                MISSED_BEATS.inc()
                 log.warning("No beat", error=str(exc), running=len(attempts))
                 beat_at = time.monotonic() + RETRY_EVERY_S
 

@@ -21,6 +21,7 @@ from core.messages import UnreadableMessage, parse_ticket
 from core.telemetry import get_logger
 from jobs.ledger import Ledger
 from jobs.losses import judge
+from jobs.metrics import LOSSES, SUSPECTS
 from jobs.progress import Announcer
 from jobs.queue import RunQueue
 
@@ -45,6 +46,7 @@ class Isolation:
         self._stopping = False
         self._taken: set[str] = set()
         self._children: set[Process] = set()
+        SUSPECTS.set_function(lambda: len(self._children))
 
     def wake(self, _: bytes = b"") -> None:
         """Look for suspects at once."""
@@ -119,6 +121,7 @@ class Isolation:
         verdict = judge(task, by=self._ledger.actor, lost=f"its own process {ended}", is_proven=True)
         event = await self._ledger.commit(verdict)
         if event is not None:
+            LOSSES.labels("suspect").inc()
             self._announcer.tell(event)
         await self._queue.forget([ticket])
 

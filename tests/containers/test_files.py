@@ -14,6 +14,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 import gateway.metrics
+import jobs.metrics
 from core.settings import Settings
 from stack.services import NGINX_TEMPLATE, render
 
@@ -112,8 +113,28 @@ def test_kubernetes_manifests_fit_their_schemas_and_are_listed() -> None:
             kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
+def test_metrics_of_every_role_are_scraped_where_they_are(compose: dict[str, Any]) -> None:
+    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    ports = {
+        job["dns_sd_configs"][0]["names"][0]: job["dns_sd_configs"][0]["port"]
+        for job in scraped
+        if "dns_sd_configs" in job
+    }
+    config = yaml.safe_load((DEPLOY / "kubernetes/config.yaml").read_text(encoding="utf-8"))["data"]
+    for role in ("bridge", "worker"):
+        service = compose["services"][role]
+        assert int(service["environment"]["HEADWAY_METRICS_PORT"]) == ports[role]
+        assert set(service["networks"]) & set(compose["services"]["prometheus"]["networks"])
+        pod = next(yaml.safe_load_all((DEPLOY / f"kubernetes/{role}.yaml").read_text(encoding="utf-8")))
+        template = pod["spec"]["template"]
+        port = int(config["HEADWAY_METRICS_PORT"])
+        assert int(template["metadata"]["annotations"]["prometheus.io/port"]) == port
+        assert template["spec"]["containers"][0]["ports"] == [{"name": "metrics", "containerPort": port}]
+
+
 def test_rules_and_dashboard_name_metrics_that_exist() -> None:
     assert gateway.metrics.CONNECTIONS
+    assert jobs.metrics.ATTEMPTS
     known = {
         name
         for metric in REGISTRY.collect()

@@ -17,7 +17,8 @@ from core.settings import Settings
 from core.states import TERMINAL, Priority, TaskStatus
 from gateway.identity.principals import LOCAL
 from jobs import dead_letters
-from jobs.dead_letters import BODY_BYTES, DEAD_LETTERS, bury_message, bury_task
+from jobs.dead_letters import BODY_BYTES, bury_message, bury_task
+from jobs.metrics import DEAD_LETTERS
 from tests.integration.control.conftest import RETRY, Store
 from tests.integration.gateway_schema.asking import Gateway
 from tests.integration.jobs.conftest import Launch, until

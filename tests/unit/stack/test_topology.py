@@ -33,6 +33,17 @@ def test_behind_nginx_gateways_listen_on_loopback(tmp_path: Path) -> None:
     assert options.url == "http://127.0.0.1:4711"
 
 
+def test_bridges_and_workers_have_a_port_each_for_their_operators_on_loopback(tmp_path: Path) -> None:
+    options = StackOptions(tmp_path, host="0.0.0.0", bridges=2, workers=3)
+    behind = topology.bridges(options, NOTHING_OURS) + topology.workers(options, NOTHING_OURS)
+
+    assert len({program.port for program in behind}) == 5
+    for program in behind:
+        assert program.env["HEADWAY_METRICS_PORT"] == str(program.port)
+        assert program.env["HEADWAY_HOST"] == "127.0.0.1"
+        assert program.url == f"http://127.0.0.1:{program.port}"
+
+
 def test_services_of_the_environment_are_not_started_and_their_passwords_not_shown(tmp_path: Path) -> None:
     given = {
         "MONGO_URL": "mongodb://me:s3cret@db.example/?tls=true",
