@@ -1,95 +1,20 @@
-"""The state machine: each change of a task's status as one compare-and-set that also stores its event.
+"""The state machine: who may change a task's status from what to what, under which epoch, and what is stored with it.
 
-Every function returns a Transition: `filter` and `update` for MongoDB, and the id of the event that the same write puts
-on the timeline. A filter that matches nothing means that someone else was first; the loser does nothing. Updates are
-aggregation pipelines, because the entry needs the attempt that the document has at that moment.
+Every function returns a Transition (core/transition.py): `filter` and `update` for MongoDB, and the id of the event
+that the same write puts on the timeline.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pymongo import UpdateOne
 
 from core.clock import utc_now
-from core.documents import FINISHED_TASK_TTL_S, Lease, TaskFailure, TaskProgress
+from core.documents import Lease, TaskFailure, TaskProgress
 from core.events import Cursor
-from core.states import CLAIMABLE, HELD, TERMINAL, UNCLAIMED, TaskStatus
-
-TIMELINE_LENGTH = 500
-"""Entries a timeline keeps; the oldest go first."""
-
-
-@dataclass(frozen=True)
-class Transition:
-    """One compare-and-set. `cursor` is its event's id, known before the write."""
-
-    task_id: UUID
-    cursor: Cursor
-    status: TaskStatus
-    filter: dict[str, Any]
-    update: list[dict[str, Any]]
-
-    def operation(self) -> UpdateOne:
-        """Return it as an operation of a bulk write."""
-        return UpdateOne(self.filter, self.update)
-
-
-def _change(
-    task_id: UUID,
-    *,
-    expect_epoch: int,
-    expect: frozenset[TaskStatus],
-    cursor: Cursor,
-    status: TaskStatus,
-    by: str,
-    reason: str | None = None,
-    error: TaskFailure | None = None,
-    fields: dict[str, Any] | None = None,
-    attempts: int = 0,
-    lease_ended_by: datetime | None = None,
-) -> Transition:
-    now = utc_now()
-    entry = {
-        "epoch": cursor.epoch,
-        "n": cursor.n,
-        "at": now,
-        "status": status.value,
-        "by": by,
-        "reason": reason,
-        "error_code": error and error.code,
-        "error_message": error and error.message,
-    }
-    changes = {"status": status.value, "status_at": now, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
-    if status in TERMINAL:
-        changes |= {
-            "finished_at": now,
-            "expire_at": now + timedelta(seconds=FINISHED_TASK_TTL_S),
-            "lease": None,
-            "claim": None,
-            "error": error and error.model_dump(),
-            "checkpoint": None,
-        }
-    attempt = {"$add": ["$attempt", attempts]}
-    update = {key: {"$literal": value} for key, value in changes.items()} | {
-        "attempt": attempt,
-        "timeline": {
-            "$slice": [
-                {
-                    "$concatArrays": [
-                        "$timeline",
-                        [{"$mergeObjects": [{"$literal": entry}, {"attempt": attempt}]}],
-                    ]
-                },
-                -TIMELINE_LENGTH,
-            ]
-        },
-    }
-    filter_: dict[str, Any] = {"_id": task_id, "epoch": expect_epoch, "status": {"$in": sorted(expect)}}
-    if lease_ended_by is not None:
-        filter_["lease.until"] = {"$lte": lease_ended_by}
-    return Transition(task_id, cursor, status, filter_, [{"$set": update}])
+from core.states import CLAIMABLE, HELD, UNCLAIMED, TaskStatus
+from core.transition import Transition, change
 
 
 def progress_fields(progress: TaskProgress, at: datetime | None) -> dict[str, Any]:
@@ -107,7 +32,7 @@ def progress_write(task_id: UUID, cursor: Cursor, fields: dict[str, Any]) -> Upd
 
 def queued(task_id: UUID, epoch: int, *, by: str) -> Transition:
     """PENDING → QUEUED by the bridge, under the ticket's epoch and the fixed number 2, so that a repeat is harmless."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=frozenset({TaskStatus.PENDING}),
@@ -123,7 +48,7 @@ def claimed(task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: 
     `token` is fresh for each batch, so that one find tells which of a batch's claims were won.
     """
     now = utc_now()
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=CLAIMABLE,
@@ -146,7 +71,7 @@ def succeeded(task_id: UUID, cursor: Cursor, *, by: str, result: dict[str, Any],
 
     `told` is the latest progress as `progress_fields` gives it; every write of a holder carries it along.
     """
-    return _change(
+    return change(
         task_id,
         expect_epoch=cursor.epoch,
         expect=HELD,
@@ -161,7 +86,7 @@ def failed(
     task_id: UUID, cursor: Cursor, *, by: str, error: TaskFailure, failures: int, told: dict[str, Any]
 ) -> Transition:
     """RUNNING or CANCELLING → FAILED by the holder; `failures` is the new count."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=cursor.epoch,
         expect=HELD,
@@ -184,7 +109,7 @@ def retrying(
     told: dict[str, Any],
 ) -> Transition:
     """RUNNING → RETRYING by the holder after a transient error; it is due at `run_at`."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=cursor.epoch,
         expect=frozenset({TaskStatus.RUNNING}),
@@ -212,7 +137,7 @@ def requeued(
     fields: dict[str, Any] = {"lease": None, "claim": None, "run_at": None, **(told or {})}
     if crashes is not None:
         fields["crashes"] = crashes
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=frozenset({TaskStatus.RUNNING, TaskStatus.RETRYING}),
@@ -227,7 +152,7 @@ def requeued(
 
 def due(task_id: UUID, epoch: int, *, by: str) -> Transition:
     """SCHEDULED → PENDING under `epoch + 1`: its time has come, it is owed to the broker."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=frozenset({TaskStatus.SCHEDULED}),
@@ -240,7 +165,7 @@ def due(task_id: UUID, epoch: int, *, by: str) -> Transition:
 
 def cancelled_unclaimed(task_id: UUID, epoch: int, *, by: str, reason: str | None) -> Transition:
     """A task that no worker holds → CANCELLED under `epoch + 1`."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=UNCLAIMED,
@@ -254,7 +179,7 @@ def cancelled_unclaimed(task_id: UUID, epoch: int, *, by: str, reason: str | Non
 
 def expired(task_id: UUID, epoch: int, *, by: str) -> Transition:
     """A task that no worker holds → EXPIRED under `epoch + 1`: its deadline passed before it could start."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=UNCLAIMED,
@@ -267,7 +192,7 @@ def expired(task_id: UUID, epoch: int, *, by: str) -> Transition:
 
 def cancelling(task_id: UUID, cursor: Cursor, *, by: str, reason: str | None, told: dict[str, Any]) -> Transition:
     """RUNNING → CANCELLING by the holder, which has read the intent."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=cursor.epoch,
         expect=frozenset({TaskStatus.RUNNING}),
@@ -283,7 +208,7 @@ def cancelled(
     task_id: UUID, cursor: Cursor, *, by: str, reason: str | None, error: TaskFailure | None, told: dict[str, Any]
 ) -> Transition:
     """RUNNING or CANCELLING → CANCELLED by the holder: the code has yielded, or `error` says that it was FORCED."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=cursor.epoch,
         expect=HELD,
@@ -309,7 +234,7 @@ def seized(
 ) -> Transition:
     """RUNNING or CANCELLING → CANCELLED or FAILED under `epoch + 1`, taken from a worker that is dead or deaf; with
     `told` where its process still knows the progress, with `lease_ended_by` only if the lease had ended by then."""
-    return _change(
+    return change(
         task_id,
         expect_epoch=epoch,
         expect=HELD,

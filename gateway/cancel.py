@@ -23,7 +23,8 @@ from core.messages import cancel_channel
 from core.states import HELD, TERMINAL, UNCLAIMED, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from core.transitions import Transition, cancelled_unclaimed
+from core.transition import Transition
+from core.transitions import cancelled_unclaimed
 from gateway.bulk import BULK_LIMIT, BulkOutcome
 
 MAX_REASON_CHARS = 500

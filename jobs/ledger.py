@@ -14,7 +14,8 @@ from core.grouping import GroupCommit
 from core.messages import TaskMessage
 from core.states import HELD
 from core.streams import StreamEvent
-from core.transitions import Transition, claimed
+from core.transition import Transition
+from core.transitions import claimed
 
 LEASE_S = 10.0
 """How long a claim holds without a beat."""

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from core.documents import Task, TaskFailure
 from core.states import TaskStatus
-from core.transitions import Transition, requeued, seized
+from core.transition import Transition
+from core.transitions import requeued, seized
 
 CRASHES_ALLOWED = 2
 """A task that was lost so often is a suspect: it runs alone, and if its process dies then, it was to blame."""

@@ -16,7 +16,8 @@ from core.publisher import Publisher, PublishFailed
 from core.states import HELD, UNCLAIMED, Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from core.transitions import Transition, cancelled_unclaimed, due, expired, requeued
+from core.transition import Transition
+from core.transitions import cancelled_unclaimed, due, expired, requeued
 from jobs.ledger import Ledger
 from jobs.losses import judge
 from jobs.metrics import LOSSES, REPAIRS

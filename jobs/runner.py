@@ -16,7 +16,8 @@ from core.events import Cursor
 from core.states import TaskStatus
 from core.streams import StreamEvent
 from core.telemetry import get_logger
-from core.transitions import Transition, cancelled, cancelling, failed, requeued, retrying, succeeded
+from core.transition import Transition
+from core.transitions import cancelled, cancelling, failed, requeued, retrying, succeeded
 from jobs.attempt import Attempt, Interruption
 from jobs.context import LoopContext
 from jobs.dead_letters import bury_task

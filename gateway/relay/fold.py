@@ -6,7 +6,7 @@ from typing import Any
 from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.events import Cursor, Event, Progressed, StateChanged
 from core.states import TaskStatus
-from core.transitions import TIMELINE_LENGTH
+from core.transition import TIMELINE_LENGTH
 
 
 def is_next(last: Cursor, cursor: Cursor) -> bool:

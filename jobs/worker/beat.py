@@ -21,7 +21,8 @@ from core.documents import Task, TaskFailure
 from core.settings import Settings
 from core.states import HELD, TaskStatus
 from core.telemetry import get_logger
-from core.transitions import Transition, requeued, seized
+from core.transition import Transition
+from core.transitions import requeued, seized
 from jobs.attempt import Attempt, Interruption
 from jobs.ledger import LEASE_S
 from jobs.metrics import MISSED_BEATS

@@ -15,7 +15,8 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.states import TERMINAL, UNCLAIMED, TaskStatus
 from core.streams import EventStreams
-from core.transitions import Transition, queued, requeued
+from core.transition import Transition
+from core.transitions import queued, requeued
 from gateway import cancel
 from gateway.cancel import Canceller
 from gateway.schema.control import canceller

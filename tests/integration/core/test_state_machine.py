@@ -19,7 +19,7 @@ from core.events import Cursor
 from core.ids import new_id
 from core.settings import Settings
 from core.states import CLAIMABLE, HELD, TERMINAL, UNCLAIMED, TaskStatus
-from core.transitions import Transition
+from core.transition import Transition
 
 FAILURE = TaskFailure(code="BROKEN", message="costs $5 and $attempt")
 TOLD = transitions.progress_fields(TaskProgress(current=3, message="$attempt"), None)

@@ -10,7 +10,7 @@ from core.messages import TaskMessage
 from core.settings import Settings
 from core.states import TaskStatus
 from core.streams import EventStreams, StreamEvent
-from core.transitions import Transition
+from core.transition import Transition
 from jobs.attempt import Attempt
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger

@@ -9,17 +9,8 @@ from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.events import Cursor, Event, Progressed, encode_event, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams, StreamEvent
-from core.transitions import (
-    Transition,
-    cancelling,
-    claimed,
-    failed,
-    progress_fields,
-    progress_write,
-    queued,
-    requeued,
-    succeeded,
-)
+from core.transition import Transition
+from core.transitions import cancelling, claimed, failed, progress_fields, progress_write, queued, requeued, succeeded
 
 
 class Writer:
