@@ -116,6 +116,18 @@ class RateLimited(HeadwayError):
         return {"code": self.code, "retryAfter": self.retry_after_s}
 
 
+class SubscriptionUnpaid(RateLimited):
+    """A subscription ends because its next minute can't be paid for; `cursor` is the last one that it was sent."""
+
+    def __init__(self, retry_after_s: int, cursor: str | None) -> None:
+        super().__init__(retry_after_s)
+        self.cursor = cursor
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {**super().extensions, "cursor": self.cursor}
+
+
 class Unavailable(HeadwayError):
     """`service` (MongoDB, Redis, RabbitMQ) does not answer; nothing was done."""
 

@@ -32,6 +32,7 @@ from gateway.errors import mask
 from gateway.guard.documents import READING_COST, Documents, Rejected
 from gateway.guard.pricing import OperationCost
 from gateway.guard.turns import Turns
+from gateway.identity.meter import metered
 from gateway.identity.principals import LOCAL
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
 from gateway.transports.caps import CapReached, Tally
@@ -224,10 +225,11 @@ class Operations:
     ) -> AsyncGenerator[Outcome, None]:
         """Execute a subscription: yield one outcome an event. Close it, and its source is closed.
 
-        Ends with an outcome that has not begun when the source fails. Raises Refused when it costs too much or the
-        variables don't fit.
+        Ends with an outcome that has not begun when the source fails, or when whoever asks can't pay for another
+        minute of it. Raises Refused when it costs too much or the variables don't fit.
         """
-        told = self._told(await self._charge(prepared, variables, context), extensions)
+        cost = await self._charge(prepared, variables, context)
+        told = self._told(cost, extensions)
         executor = self._build(prepared, variables, extensions, context)
         self._take_place(context)
         outcome_label, started_at = "cancelled", time.perf_counter()
@@ -239,7 +241,8 @@ class Operations:
                     outcome_label = "errors"
                     yield Outcome(None, _masked(source.errors, context), began=False)
                     return
-                async with aclosing(map_source_to_response_event(executor, source)) as results:
+                events = map_source_to_response_event(executor, source)
+                async with aclosing(metered(events, cost, context)) as results:
                     async for result in results:
                         yield _outcome(result, context, told)
                 outcome_label = "ok"

@@ -8,6 +8,9 @@ from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.states import Delivery, TaskStatus
 from gateway.shapes import INT_MAX
 
+SHOWN_TIMELINE = 10
+"""Entries shown of a timeline, which may hold 500: a task that failed at all of its three tries has 10."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
@@ -100,4 +103,4 @@ class TaskView:
 
     @property
     def timeline(self) -> list[TimelineView]:
-        return [TimelineView(entry) for entry in self.document.timeline]
+        return [TimelineView(entry) for entry in self.document.timeline[-SHOWN_TIMELINE:]]

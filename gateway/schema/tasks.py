@@ -31,12 +31,10 @@ from gateway.schema.paging import (
 )
 from gateway.schema.scalars import JSON
 from gateway.schema.selection import selects
-from gateway.schema.task_view import TaskView
+from gateway.schema.task_view import SHOWN_TIMELINE, TaskView
 from gateway.shapes import shape_of
 
 MAX_KINDS = 100
-USUAL_TIMELINE = 5
-"""Entries of a task that runs once: submitted, queued, running, ended."""
 LARGE_FIELDS = frozenset({"input", "inputJson", "result", "resultJson"})
 
 
@@ -119,7 +117,8 @@ class TaskType(NodeType):
     cancel_reason: str | None = strawberry.field(description="Why it was asked to stop.")
     retry_of: strawberry.ID | None = strawberry.field(description="The ended task that this one repeats.")
     timeline: list[TimelineEntry] = strawberry.field(
-        description="Its changes of status, oldest first.", directives=[ListSize(assumed_size=USUAL_TIMELINE)]
+        description=f"Its changes of status, oldest first: the latest {SHOWN_TIMELINE}. `taskEvents` tells of all.",
+        directives=[ListSize(assumed_size=SHOWN_TIMELINE)],
     )
     published_at: datetime | None = strawberry.field(
         description="When the broker confirmed that it holds the task; null until then, and where there is no broker."
