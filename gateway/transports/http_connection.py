@@ -91,10 +91,10 @@ class HTTPConnection(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.get_protocol() is not self or self._drain is not None:
             return  # It speaks WebSocket now, or was refused.
+        if self._is_answered_early():
+            return
         if not self._awaits_headers():
-            if self._header_timer is not None:
-                self._header_timer.cancel()
-                self._header_timer = None
+            self._stop_header_timer()
             return
         begun_now = self._begun - begun
         if (was_in_headers and not begun_now) or (is_between and begun_now <= 1):  # Then all of it is headers.
@@ -110,6 +110,16 @@ class HTTPConnection(HttpToolsProtocol):
         """Whether a request has begun or has to: empty lines between two are neither, but ended uvicorn's own wait."""
         is_idle = self.cycle is None or self.cycle.response_complete
         return self._in_headers or (is_idle and not self._in_message)
+
+    def _is_answered_early(self) -> bool:
+        """Whether a request was answered whose body is still to come; then the wait for the rest has a timer."""
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        return is_answered and self._in_message and not self._in_headers
+
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
     def on_message_begin(self) -> None:
         """Begin to watch a request's headers."""
@@ -128,6 +138,8 @@ class HTTPConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request has come whole."""
+        if self._is_answered_early():
+            self._stop_header_timer()
         self._in_message = False
         super().on_message_complete()
 
@@ -156,9 +168,7 @@ class HTTPConnection(HttpToolsProtocol):
             self.transport.close()
             return
         self.transport.write(_refusal(status, code, message))
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+        self._stop_header_timer()
         self._drain = Drain(self.transport, self.loop)
 
     def pause_writing(self) -> None:
@@ -174,9 +184,16 @@ class HTTPConnection(HttpToolsProtocol):
             self._stall_timer = None
 
     def on_response_complete(self) -> None:
-        """See to it that a last answer is taken too."""
+        """See to it that a last answer is taken too, and that what is left of a body does not take for ever.
+
+        The first byte of such a rest ends uvicorn's own wait.
+        """
         self._unanswered.popleft()
         super().on_response_complete()
+        if self._is_answered_early() and not self.transport.is_closing():
+            self._stop_header_timer()
+            within_s = self._limits.header_timeout_s
+            self._header_timer = self.loop.call_later(within_s, self.timeout_keep_alive_handler)
         if self.transport.is_closing() and self.transport.get_write_buffer_size() and self._stall_timer is None:
             self._watch_writing()
 
