@@ -20,6 +20,7 @@ from core.errors import Unauthenticated
 from core.telemetry import get_logger
 from gateway.context import OperationContext, Position
 from gateway.errors import INTERNAL_ERROR
+from gateway.metrics import REFUSED
 from gateway.operations import Outcome, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import EVENT_STREAM
@@ -62,6 +63,7 @@ class EventStream:
         self.running: dict[str | None, Running] = {}
         self._limits = limits
         self._over = asyncio.Event()
+        self._idle_since = 0.0
         self._sending = asyncio.Lock()
         self._send: Send | None = None
 
@@ -90,6 +92,7 @@ class EventStream:
     async def stop(self, ident: str) -> None:
         """Cancel an operation and wait until it has gone; nothing more is sent for it, and an unknown id is none."""
         if running := self.running.pop(ident, None):
+            self._idle_since = asyncio.get_running_loop().time()
             await cancel_until_done([running.task] if running.task else [])
 
     async def serve(self, receive: Receive, send: Send) -> None:
@@ -98,9 +101,11 @@ class EventStream:
         await send({"type": "http.response.start", "status": self.status_code, "headers": HEADERS})
         await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
         self.opened.set()
+        self._idle_since = asyncio.get_running_loop().time()
         tending = [
             asyncio.create_task(self._keep_alive(), name="event stream's keep-alive"),
             asyncio.create_task(self._await_disconnect(receive), name="event stream's reader"),
+            asyncio.create_task(self._await_idleness(), name="event stream's idle timer"),
         ]
         try:
             await self._over.wait()
@@ -135,6 +140,17 @@ class EventStream:
             await asyncio.sleep(self._limits.stream_keep_alive_s)
             await self._write(KEEP_ALIVE)
 
+    async def _await_idleness(self) -> None:
+        """End the response when no operation has run for long, as sockets are ended."""
+        now = asyncio.get_running_loop().time
+        while True:
+            left_s = self._limits.idle_timeout_s - (0.0 if self.running else now() - self._idle_since)
+            if left_s <= 0:
+                break
+            await asyncio.sleep(left_s)
+        REFUSED.labels("idle_timeout").inc()
+        self._over.set()
+
     async def _await_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -156,6 +172,7 @@ class EventStream:
             await self._write(_next_event(running.id, Outcome(None, (INTERNAL_ERROR,), began=False)))
         if self.running.get(running.id) is running:
             del self.running[running.id]
+            self._idle_since = asyncio.get_running_loop().time()
             await self._write(_complete_event(running.id))
             if running.id is None:
                 self._over.set()

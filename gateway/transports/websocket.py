@@ -194,7 +194,8 @@ class Socket:
                     if running.is_subscription:
                         self._stop(running)
                         await self._send(error_frame(running.id, [ended_error(ended, running.cursor)]))
-        await self._depart(self._limits.shutdown_s, CloseCode.FORBIDDEN, f"Forbidden: {ended}")
+        await self._finish(self._limits.shutdown_s)
+        await self._close(CloseCode.FORBIDDEN, f"Forbidden: {ended}")
 
     def _stop(self, running: Running) -> None:
         """Cancel an operation; nothing is sent for it from here on."""
@@ -270,19 +271,22 @@ class Socket:
                 await self._websocket.close(code, reason)
 
     async def leave(self, within_s: float) -> None:
-        """Let queries and mutations end, start nothing more, then close with 1001; subscriptions just stop.
+        """Let queries and mutations end, start nothing more, then close: with 1012 where something was cut short.
 
-        A subscription gets no `complete`, which would say that there is nothing more to come.
+        A subscription just stops. It gets no `complete`, which would say that there is nothing more to come.
         """
-        for running in list(self.running.values()):
-            if running.is_subscription:
-                self._stop(running)
-        await self._depart(within_s, CloseCode.GOING_AWAY, "Going away")
+        subscriptions = [running for running in self.running.values() if running.is_subscription]
+        for running in subscriptions:
+            self._stop(running)
+        await self._finish(within_s)
+        if subscriptions or self.running:
+            await self._close(CloseCode.SERVICE_RESTART, "Service restart")
+        else:
+            await self._close(CloseCode.GOING_AWAY, "Going away")
 
-    async def _depart(self, within_s: float, code: CloseCode, reason: str) -> None:
-        """Start nothing more, let what runs end, and close."""
+    async def _finish(self, within_s: float) -> None:
+        """Start nothing more, and let what runs end."""
         self._leaving = True
         tasks = [running.task for running in self.running.values() if running.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
-        await self._close(code, reason)

@@ -11,18 +11,24 @@ from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.edge import Edge
 
 
-async def test_shutdown_finishes_queries_then_closes_with_1001(edge: Edge) -> None:
+@pytest.mark.parametrize(
+    ("subscribes", "code", "reason"), [(False, 1001, "Going away"), (True, 1012, "Service restart")]
+)
+async def test_shutdown_finishes_queries_then_closes_and_tells_whether_something_was_cut_short(
+    edge: Edge, subscribes: bool, code: int, reason: str
+) -> None:
     async with edge.session() as client:
-        await client.subscribe("s", "subscription { silence }")
+        if subscribes:
+            await client.subscribe("s", "subscription { silence }")
+            await edge.probe.wait_for_sources(1)
         await client.subscribe("q", "{ held }")
-        await edge.probe.wait_for_sources(1)
         await edge.probe.holding.wait()
         stopping = asyncio.create_task(edge.stop())
         await edge.probe.wait_for_sources(0)
         edge.probe.release.set()
         assert await client.read() == {"id": "q", "type": "next", "payload": {"data": {"held": "released"}}}
         assert await client.read() == {"id": "q", "type": "complete"}
-        assert await client.read_close() == (1001, "Going away")
+        assert await client.read_close() == (code, reason)
         await stopping
 
 
@@ -36,7 +42,7 @@ class TestQueryThatDoesNotEnd:
             await client.subscribe("q", "{ held }")
             await edge.probe.holding.wait()
             stopping = asyncio.create_task(edge.stop())
-            assert await client.read_close() == (1001, "Going away")
+            assert await client.read_close() == (1012, "Service restart")
             await stopping
             assert edge.running_operations == 0
 

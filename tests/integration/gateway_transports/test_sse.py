@@ -420,6 +420,25 @@ class TestStalledReader:
         writer.transport.abort()
 
 
+class TestIdleStream:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(idle_timeout_s=0.5)
+
+    async def test_stream_on_which_nothing_runs_is_ended_and_a_busy_one_is_not(
+        self, edge: Edge, client: httpx.AsyncClient
+    ) -> None:
+        idle_token, busy_token = await reserve(client), await reserve(client)
+        async with opened(client, headers=idle_token) as idle, opened(client, headers=busy_token) as busy:
+            await start(client, busy_token, "s", "subscription { silence }")
+            await start(client, idle_token, "q", "{ hello }")
+            assert await idle.read_all() == [told("q", {"hello": "Hello, world"}), ("complete", {"id": "q"})]
+            assert (await start(client, idle_token, "q", "{ hello }")).status_code == 404
+            await client.delete("/graphql?operationId=s", headers=busy_token)
+            assert await busy.read_all() == []
+        await edge.wait_until_empty()
+
+
 class TestShutdown:
     async def test_queries_end_and_streams_close_without_a_complete(
         self, edge: Edge, client: httpx.AsyncClient
