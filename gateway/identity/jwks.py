@@ -86,7 +86,7 @@ class RemoteKeys:
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
-                self._keys = _read(await self._download())
+                self._keys = read_keys(await self._download())
             self._fetched_at = time.monotonic()
         except (httpx.HTTPError, ValueError, RecursionError, TimeoutError) as exc:
             log.warning("The issuer's keys could not be read; the known ones stay", reason=type(exc).__name__)
@@ -106,8 +106,11 @@ class RemoteKeys:
         return bytes(body)
 
 
-def _read(body: bytes) -> dict[str | None, list[object]]:
-    """Return the usable keys of a key set by their ids. Raises ValueError if it is none, or holds none."""
+def read_keys(body: bytes) -> dict[str | None, list[object]]:
+    """Return the usable keys of a key set by their ids. Raises ValueError if it is none, or holds none.
+
+    A key that is malformed, or whose id is no text, is left out: it must not take the others with it.
+    """
     document = json.loads(body)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
@@ -116,11 +119,14 @@ def _read(body: bytes) -> dict[str | None, list[object]]:
     for entry in listed:
         if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or entry.get("use", "sig") != "sig":
             continue
+        kid = entry.get("kid")
+        if kid is not None and not isinstance(kid, str):
+            continue
         try:
             key = PyJWK(entry).key
-        except PyJWTError:
+        except (PyJWTError, ValueError, TypeError, KeyError, OverflowError):
             continue
-        keys.setdefault(entry.get("kid"), []).append(key)
+        keys.setdefault(kid, []).append(key)
     if not keys:
         raise ValueError("no usable key")
     return keys
