@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup faults attacks fuzz check schema lock clean
+.PHONY: help setup ui run test bench-setup faults attacks fuzz load check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -21,6 +21,7 @@ help:
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
+	@echo "make load    run the load scripts for 30 s each on a stack of their own; writes build/load.md  (ARGS= names scripts, --seconds)"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
 	@echo "make schema  write schema.graphql from the code"
@@ -71,6 +72,10 @@ attacks: setup
 fuzz: setup
 	@requirements/test-servers
 	@HEADWAY_FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout 0 $(ARGS)
+
+load: setup
+	@requirements/test-servers
+	@$(PY) -m tests.load $(ARGS)
 
 check: setup ui/node_modules/installed
 	@$(PY) -m ruff check .

@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 COMPOSE = ROOT / "docker-compose.yml"
 DEPLOY = ROOT / "deploy"
 KUBERNETES = "1.33"
-RUN_ONCE = {"mongodb-init", "k6"}
+RUN_ONCE = {"mongodb-init", "load"}
 LOOPBACK = "127.0.0.1:"
 
 

@@ -1,0 +1,40 @@
+"""Each load script on a real stack for a moment: it does what it says, and notices what is wrong."""
+
+import pytest
+
+from stack.process import free_port
+from tests.load.script import SCRIPTS, run_script
+from tests.running_stack import PROJECT, RunningStack
+
+MEASURED = {
+    "items": {"read"},
+    "submit": {"submit"},
+    "subscribe": {"submit", "to the end"},
+    "mixed": {"read", "submit", "to the end"},
+    "soak": {"read", "submit", "to the end"},
+}
+
+
+def test_every_script_is_known() -> None:
+    assert {path.stem for path in (PROJECT / "loadtest").glob("*.js")} == {*SCRIPTS, "load"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_measures_what_it_says_and_nothing_fails(stack: RunningStack, name: str) -> None:
+    done = run_script(name, stack.url, seconds=4, rate=4)
+    rows = {line.split("|")[1].strip(): int(line.split("|")[2]) for line in table(done.stdout)}
+    assert rows.keys() - {"turn"} == MEASURED[name], done.stdout + done.stderr
+    assert rows["turn"] == 16, done.stdout
+    assert "* held: failed turns 0.00 %" in done.stdout
+
+
+def test_broken_bound_is_told_by_the_exit_status() -> None:
+    done = run_script("items", f"http://127.0.0.1:{free_port()}", seconds=1, rate=4)
+    assert done.returncode == 1
+    assert "**BROKEN**: failed turns 100.00 %" in done.stdout
+    assert "failed 4 times: ECONNREFUSED" in done.stdout
+
+
+def table(summary: str) -> list[str]:
+    """Return the rows of what was measured."""
+    return [line for line in summary.splitlines() if line.startswith("| ")][2:]
