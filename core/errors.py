@@ -7,6 +7,7 @@ HeadwayError
 ├── Unauthenticated     UNAUTHENTICATED     no key or token, or one that does not hold
 ├── Forbidden           FORBIDDEN           the role does not allow it
 ├── RateLimited         RATE_LIMITED        the budget of this minute is spent
+├── ResponseTooLarge    RESPONSE_TOO_LARGE  what was asked for is too much for one answer
 └── Unavailable         UNAVAILABLE         a service that this operation needs does not answer
 
 Everything else is a bug or an outage: it is masked at the edge and logged under its correlation id.
@@ -126,6 +127,22 @@ class SubscriptionUnpaid(RateLimited):
     @property
     def extensions(self) -> dict[str, object]:
         return {**super().extensions, "cursor": self.cursor}
+
+
+class ResponseTooLarge(HeadwayError):
+    """What was asked for is more than `allowed` bytes."""
+
+    code = "RESPONSE_TOO_LARGE"
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__(
+            f"Expected to answer with at most {allowed:,} bytes; ask for less. What a mutation changed is changed"
+        )
+        self.allowed = allowed
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"code": self.code, "allowed": self.allowed}
 
 
 class Unavailable(HeadwayError):

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import bson
 from redis.asyncio import Redis
 
 from core.connections import MongoClient
+from core.errors import ResponseTooLarge
 from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
@@ -15,6 +18,9 @@ from gateway.identity.principals import Principal
 from gateway.relay import Relay
 from gateway.submit import Submitter
 from jobs.kinds import Kind
+
+MAX_LARGE_BYTES = 16 * 1024 * 1024
+"""Of inputs and results of tasks, read for one operation or event, however much or little of them it answers with."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,23 @@ class Position:
     cursor: str | None = None
 
 
+@dataclass
+class LargeValues:
+    """How many bytes of values that may be large an operation, or one event of it, has read to answer with."""
+
+    read: int = 0
+
+    def take(self, value: Any) -> None:
+        """Count a value as MongoDB stores it. Raises ResponseTooLarge."""
+        self.read += len(bson.encode({"": value}))
+        if self.read > MAX_LARGE_BYTES:
+            raise ResponseTooLarge(MAX_LARGE_BYTES)
+
+    def reset(self) -> None:
+        """Begin anew, for the next event."""
+        self.read = 0
+
+
 @dataclass(frozen=True)
 class OperationContext:
     """One operation: who asks, and the correlation id under which everything it causes is logged."""
@@ -48,6 +71,7 @@ class OperationContext:
     correlation_id: str
     budget: CostBudget | None = None
     position: Position = field(default_factory=Position)
+    large: LargeValues = field(default_factory=LargeValues)
 
     @property
     def owner(self) -> str:

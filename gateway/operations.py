@@ -6,7 +6,7 @@ Knows graphql-core and Strawberry's schema, but no transport.
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
 
@@ -25,9 +25,10 @@ from graphql import (
 )
 from strawberry.execution import optimized_is_awaitable
 
-from core.errors import RateLimited
+from core.errors import RateLimited, ResponseTooLarge
 from core.telemetry import get_logger
 from gateway.context import OperationContext
+from gateway.encoding import encode_within
 from gateway.errors import mask
 from gateway.guard.documents import READING_COST, Documents, Rejected
 from gateway.guard.pricing import OperationCost
@@ -36,7 +37,7 @@ from gateway.identity.meter import metered
 from gateway.identity.principals import LOCAL
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
 from gateway.transports.caps import CapReached, Tally
-from gateway.transports.limits import EdgeLimits
+from gateway.transports.limits import MAX_RESPONSE_BYTES, EdgeLimits
 from gateway.transports.request import GraphQLRequest
 from gateway.trusted import TrustedDocuments
 
@@ -55,6 +56,7 @@ class Outcome:
     errors: tuple[Mapping[str, Any], ...] = ()
     began: bool = True
     extensions: Mapping[str, Any] | None = None
+    max_bytes: int = MAX_RESPONSE_BYTES
 
     def encode(self) -> bytes:
         """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
@@ -65,7 +67,13 @@ class Outcome:
             response["errors"] = self.errors
         if self.extensions:
             response["extensions"] = self.extensions
-        return orjson.dumps(response)
+        written = encode_within(response, self.max_bytes)
+        return written if written is not None else orjson.dumps(self._too_large())
+
+    def _too_large(self) -> dict[str, Any]:
+        error = ResponseTooLarge(self.max_bytes)
+        response = {"data": None, "errors": [{"message": str(error), "extensions": error.extensions}]}
+        return {**response, "extensions": self.extensions} if self.extensions else response
 
 
 class Refused(Exception):
@@ -115,6 +123,7 @@ class Operations:
         self.turns = Turns()
         self._trusted = trusted or TrustedDocuments()
         self._max_cost = limits.max_cost
+        self._max_response_bytes = limits.max_response_bytes
         self._hide_suggestions = not limits.suggestions
         self._logs = limits.request_log
         self._subscriptions = Tally(
@@ -214,7 +223,11 @@ class Operations:
                 outcome_label = "errors" if outcome.errors else "ok"
             finally:
                 self._tell(prepared, outcome_label, started_at, context)
-        return outcome
+        return self._bounded(outcome)
+
+    def _bounded(self, outcome: Outcome) -> Outcome:
+        bytes_ = self._max_response_bytes
+        return outcome if outcome.max_bytes == bytes_ else replace(outcome, max_bytes=bytes_)
 
     async def stream(
         self,
@@ -244,7 +257,8 @@ class Operations:
                 events = map_source_to_response_event(executor, source)
                 async with aclosing(metered(events, cost, context)) as results:
                     async for result in results:
-                        yield _outcome(result, context, told)
+                        yield self._bounded(_outcome(result, context, told))
+                        context.large.reset()
                 outcome_label = "ok"
             except Exception as exc:  # noqa: BLE001  # Whatever a source raises is masked and logged like a resolver's error.
                 outcome_label = "errors"

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 import strawberry
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.cursor import AsyncCursor
 
 from core.errors import BadUserInput
 
@@ -180,10 +181,12 @@ async def read_page(
     after: str | None,
     view: Callable[[dict[str, Any]], D],
     leave_out: tuple[str, ...] = (),
+    weigh: Callable[[dict[str, Any]], None] | None = None,
 ) -> Page[D]:
     """Read the page of `first` documents (null: 20) behind `after` (null or unset: from the start).
 
-    What it reads lacks the fields in `leave_out`. Raises BadUserInput naming `first` or `after`.
+    What it reads lacks the fields in `leave_out`, and is shown to `weigh` as it comes, which may raise to read no more.
+    Raises BadUserInput naming `first` or `after`.
     """
     limit = DEFAULT_FIRST if first is None else first
     if not 1 <= limit <= MAX_FIRST:
@@ -191,5 +194,16 @@ async def read_page(
     behind = order.after(after) if isinstance(after, str) else {}
     bounded = {"$and": [query, behind]} if query and behind else query or behind
     found = collection.find(bounded, dict.fromkeys(leave_out, 0) or None).sort(order.sort).limit(limit + 1)
-    documents = await found.to_list()
+    documents = await found.to_list() if weigh is None else await _read_weighed(found, weigh)
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
+
+
+async def _read_weighed(
+    found: AsyncCursor[dict[str, Any]], weigh: Callable[[dict[str, Any]], None]
+) -> list[dict[str, Any]]:
+    documents = []
+    async with found:
+        async for document in found:
+            weigh(document)
+            documents.append(document)
+    return documents

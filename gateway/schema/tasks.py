@@ -222,9 +222,17 @@ async def read_tasks(
     after: str | None,
     within: Mapping[str, Any] | None = None,
 ) -> Page[TaskView]:
-    """Read a page of the tasks that the asker may see, `within` a condition if there is one. Raises BadUserInput."""
+    """Read a page of the tasks that the asker may see, `within` a condition if there is one.
+
+    Raises BadUserInput, and ResponseTooLarge where their inputs and results are asked for and too large together.
+    """
+
+    def weigh(document: dict[str, Any]) -> None:
+        info.context.large.take([document.get("input"), document.get("result")])
+
     given = (info.context.principal.visible, *(filter.conditions() if filter else ()), dict(within or {}))
     conditions = [condition for condition in given if condition]
+    is_large = selects(info, LARGE_FIELDS)
     return await read_page(
         documents.Task.get_pymongo_collection(),
         {"$and": conditions} if conditions else {},
@@ -232,7 +240,8 @@ async def read_tasks(
         first=first,
         after=after,
         view=view_document,
-        leave_out=("checkpoint",) if selects(info, LARGE_FIELDS) else ("checkpoint", "input", "result"),
+        leave_out=("checkpoint",) if is_large else ("checkpoint", "input", "result"),
+        weigh=weigh if is_large else None,
     )
 
 
@@ -244,7 +253,10 @@ class TaskQuery:
     async def task(
         self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
     ) -> TaskView:
-        return TaskView(await find_task(id, info.context.principal.visible))
+        task = await find_task(id, info.context.principal.visible)
+        if selects(info, LARGE_FIELDS):
+            info.context.large.take([task.input, task.result])
+        return TaskView(task)
 
     @query(
         TaskConnection,

@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TrustedMode = Literal["off", "prefer", "only"]
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 
 
 class EdgeLimits(BaseSettings):
@@ -38,6 +39,8 @@ class EdgeLimits(BaseSettings):
     max_directives: int = Field(50, ge=0)
     max_cost: int = Field(5_000, ge=1)
     """Of an operation; `gateway.guard.prices` says how it is computed."""
+    max_response_bytes: int = Field(MAX_RESPONSE_BYTES, ge=1_000)
+    """Of one answer, or of one event of a subscription."""
     document_cache_bytes: int = Field(33_554_432, ge=0)
     """Of memory for documents by their text, trees and all; a small one takes some 10 KB."""
     introspection: bool = True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import cast
 
+import orjson
 import pytest
 import strawberry
 from graphql import OperationType
@@ -155,3 +156,15 @@ async def test_new_documents_are_read_one_at_a_time(operations: Operations) -> N
         await asyncio.sleep(0)
         tasks.create_task(admit("{ who }"))
     assert admitted.index("{ who }") <= 1
+
+
+async def test_answer_that_is_too_large_is_an_error_in_its_place() -> None:
+    few = Operations(SCHEMA, EdgeLimits(max_response_bytes=1_000))
+    text = "query($s: Spot!) { a: spot(at: $s) b: spot(at: $s) }"
+    for length, fits in ((400, True), (600, False)):
+        variables = {"s": {"x": 1, "label": "x" * length}}
+        response = orjson.loads((await few.run(few.prepare(GraphQLRequest(text)), variables, None, CONTEXT)).encode())
+        assert ("errors" not in response) is fits
+        if not fits:
+            assert response["data"] is None
+            assert response["errors"][0]["extensions"] == {"code": "RESPONSE_TOO_LARGE", "allowed": 1_000}

@@ -1,0 +1,35 @@
+"""A response's JSON: the bytes that orjson writes, and little more than allowed where it is too much."""
+
+import tracemalloc
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.encoding import encode_within
+
+RESPONSES: tuple[dict[str, Any], ...] = (
+    {},
+    {"data": None},
+    {"data": {}, "errors": []},
+    {"data": {'é"': [1, -2.5, True, None, "x\n"], "b": {"c": {"d": [{"e": [[]]}, {}]}}}, "errors": [{"message": "m"}]},
+    {"data": {"tasks": {"nodes": [{"id": str(number), "input": {"x": [number]}} for number in range(5)]}}},
+)
+
+
+@pytest.mark.parametrize("response", RESPONSES)
+def test_bytes_are_those_of_orjson_to_the_last_that_is_allowed(response: dict[str, Any]) -> None:
+    written = orjson.dumps(response)
+    assert encode_within(response, len(written)) == written
+    assert encode_within(response, len(written) - 1) is None
+
+
+def test_one_large_value_under_many_names_is_not_written_out() -> None:
+    large = "x" * 1_000_000
+    response = {"data": {"tasks": {"nodes": [{f"a{alias}": large for alias in range(8)} for _ in range(100)]}}}
+    tracemalloc.start()
+    try:
+        assert encode_within(response, 2_000_000) is None
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
