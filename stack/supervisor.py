@@ -16,13 +16,16 @@ from stack.process import Guard
 from stack.state import StackState, remove_state, write_state
 from stack.topology import Foundation, StackOptions
 
-STOP_WITHIN_S = 9.5
-"""All children are gone after this, SIGKILL included; what a HEADWAY_DRAIN_S allows beyond the default is added."""
+HAND_BACK_S = 7.0
+"""What a worker may need after its draining: code that does not yield has 5 s before its task is handed back."""
+STOP_WITHIN_S = 9.5 + HAND_BACK_S
+"""All children are gone after this, SIGKILL included; what a HEADWAY_DRAIN_S allows beyond the default is added.
+Where all code yields, a few seconds do."""
 STOP_STAGES = (
     (("nginx",), 0.5),
     (("gateway",), 2.0),
     (("bridge",), 1.5),
-    (("worker",), 1.0),
+    (("worker",), HAND_BACK_S),
     (("rabbitmq", "redis", "mongodb"), 4.0),
     (("epmd",), 0.5),
 )

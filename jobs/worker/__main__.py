@@ -27,14 +27,15 @@ from jobs.monitoring import serve_metrics
 from jobs.processes import Processes
 from jobs.progress import Announcer
 from jobs.queue import RunQueues, suspects_wake_channel, wake_channel
-from jobs.runner import Runner
+from jobs.runner import CANCEL_GRACE_S, Runner
 from jobs.wakeups import listen
 from jobs.worker.arq_worker import TaskWorker
 from jobs.worker.beat import Beat
 from jobs.worker.isolation import Isolation, watch_parent
 
-END_S = 1.0
-"""What handing back and closing may take after the draining, before a suspect's process is killed."""
+END_S = CANCEL_GRACE_S + 2.0
+"""What handing back may take after the draining, before a suspect's process is killed: its code has the whole grace to
+yield, and only then is the task given back."""
 ALONE = {"worker_slots": 1, "worker_processes": 1, "mongo_pool_min": 0, "metrics_port": 0}
 
 log = get_logger("jobs.worker")
@@ -58,7 +59,6 @@ async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
         worker = TaskWorker(
             redis, queues, ledger, announcer, runner, slots=settings.worker_slots, is_alone=ticket is not None
         )
-        isolation = Isolation(queues.suspects, ledger, announcer, patience_s=settings.drain_s + END_S)
         beat = Beat(settings, name, worker.running)
         beat.start()
         stack.callback(beat.stop)
@@ -66,10 +66,11 @@ async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
             serve_metrics(settings)
         loops = [announcer.run(), announcer.record_forever(), worker.renew_forever(beat)]
         if ticket is None:
+            isolation = Isolation(queues.suspects, ledger, announcer, patience_s=settings.drain_s + END_S)
             loops.append(show_life(settings.alive_file))
-            await _work(settings, redis, worker, isolation, loops, [worker.main(), isolation.run()])
+            await _work(settings, redis, worker, isolation, loops, worker.main())
         else:
-            await _work(settings, redis, worker, isolation, loops, [worker.run_only(ticket)])
+            await _work(settings, redis, worker, None, loops, worker.run_only(ticket))
         await announcer.flush()
     log.info("Worker has stopped")
 
@@ -78,15 +79,16 @@ async def _work(
     settings: Settings,
     redis: Redis,
     worker: TaskWorker,
-    isolation: Isolation,
+    isolation: Isolation | None,
     loops: Sequence[Coroutine[Any, Any, None]],
-    work: Sequence[Coroutine[Any, Any, None]],
+    work: Coroutine[Any, Any, None],
 ) -> None:
     """Run `loops` beside the work until that is done or was stopped, and what the worker still runs is drained."""
 
     def stop() -> None:
         worker.stop()
-        isolation.stop()
+        if isolation is not None:
+            isolation.stop()
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop)
@@ -102,17 +104,19 @@ async def _work(
 
         handlers: dict[str, Callable[[bytes], None]] = {
             wake_channel(settings.namespace): worker.wake,
-            suspects_wake_channel(settings.namespace): isolation.wake,
             cancel_channel(settings.namespace): on_cancel,
         }
+        suspects = None
+        if isolation is not None:
+            handlers[suspects_wake_channel(settings.namespace)] = isolation.wake
+            suspects = group.create_task(isolation.run(), name="suspects")
         beside = [group.create_task(loop, name="worker loop") for loop in (*loops, listen(redis, handlers))]
-        main, *others = [group.create_task(part, name="worker") for part in work]
         log.info("Worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
-        await main
+        await work
         log.info("Worker drains", running=len(worker.running))
         await worker.drain(settings.drain_s)
-        for other in others:
-            await other
+        if suspects is not None:
+            await suspects
         await cancel_until_done(beside)
 
 

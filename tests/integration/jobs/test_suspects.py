@@ -96,6 +96,26 @@ async def test_suspect_is_handed_back_unblamed_when_its_worker_ends(
     assert (ended.status, ended.crashes, ended.attempt) == (TaskStatus.SUCCEEDED, 2, 2)
 
 
+async def launch_suspect(submit: Submit, redis: Redis, settings: Settings, kind: str, **fields: object) -> Task:
+    """Store a suspect of a kind that takes long, and put it where workers take suspects from."""
+    given = {"publish": False, "status": TaskStatus.QUEUED, "crashes": CRASHES_ALLOWED, **fields}
+    task = await submit(kind, {"steps": 600, "pause_s": 0.1}, **given)
+    await RunQueues(redis, settings.namespace).suspects.put([TaskMessage(task.id, task.epoch).ticket])
+    return task
+
+
+async def test_suspect_that_does_not_yield_is_handed_back_before_its_process_is_killed(
+    launch: Launch, submit: Submit, redis: Redis, settings: Settings
+) -> None:
+    task = await launch_suspect(submit, redis, settings, "stubborn")
+    worker = launch("worker", **KINDS, HEADWAY_DRAIN_S="0.1")
+    await until(task.id, TaskStatus.RUNNING)
+    worker.terminate()
+    assert await asyncio.to_thread(worker.wait, 20) == 0
+    back = await until(task.id, TaskStatus.QUEUED)
+    assert (back.crashes, back.failures, back.timeline[-1].reason) == (CRASHES_ALLOWED, 0, "its worker shuts down")
+
+
 async def test_suspect_that_redis_forgot_is_put_back_to_run_alone(launch: Launch, submit: Submit) -> None:
     task = await submit("steps", {"steps": 1}, publish=False, status=TaskStatus.QUEUED, crashes=CRASHES_ALLOWED)
     launch("worker", **KINDS)
