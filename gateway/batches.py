@@ -1,7 +1,7 @@
 """Batches: tasks submitted together, all or none, and the roll-up that the database computes of them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from core.documents import Batch, Task
 from core.errors import BadUserInput, Conflict, NotFound
 from core.states import TERMINAL, UNCLAIMED, TaskStatus
 from core.telemetry import get_logger
+from gateway.plans.same import Same
 from gateway.submit import UNSTORABLE, Submitter
 
 MAX_BATCH = 1_000
@@ -106,6 +107,11 @@ class RollUp:
     started_at: datetime | None
     ended_at: datetime | None
     at: datetime
+
+    @property
+    def told_to_all(self) -> Hashable:
+        """The key of what all followers of the batch are told."""
+        return Same(self)
 
     @property
     def id(self) -> UUID:

@@ -13,6 +13,11 @@ PLANS = Counter(
     "Operations by how far a plan rendered them: whole, or why graphql-core did; and `value`, what a plan gave up.",
     ("served",),
 )
+FRAMES = Counter(
+    "headway_frames",
+    "Events told to a subscriber by how the answer was made: rendered by the plan, shared with others, or executed.",
+    ("made",),
+)
 OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
 OPEN_STREAMS = Gauge("headway_open_streams", "Event streams (SSE) that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))

@@ -6,74 +6,45 @@ Knows graphql-core and Strawberry's schema, but no transport.
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
 
-import orjson
 import strawberry
 from graphql import (
     DocumentNode,
     ExecutionResult,
-    Executor,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
     execute_root_selection_set,
-    map_source_to_response_event,
 )
 from strawberry.execution import optimized_is_awaitable
 
-from core.errors import RateLimited, ResponseTooLarge
+from core.errors import RateLimited
 from core.telemetry import get_logger
 from gateway.context import OperationContext
-from gateway.encoding import encode_within
 from gateway.errors import mask
+from gateway.frames import Frames
 from gateway.guard.documents import READING_COST, Documents, Rejected
 from gateway.guard.pricing import OperationCost
 from gateway.guard.turns import Turns
 from gateway.identity.meter import metered
 from gateway.identity.principals import LOCAL
 from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
+from gateway.outcomes import Outcome, masked, outcome_of
+from gateway.plans.executor import PlannedExecutor
+from gateway.plans.plan import Plans
 from gateway.transports.caps import CapReached, Tally
-from gateway.transports.limits import MAX_RESPONSE_BYTES, EdgeLimits
+from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
 from gateway.trusted import TrustedDocuments
 
 COST_EXTENSION = "cost"
 """A request whose extensions hold this with true is told what it costs, in the response's extensions."""
 
-
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an operation, or one event of it, came to. `began` is False when nothing was executed."""
-
-    data: dict[str, Any] | None
-    errors: tuple[Mapping[str, Any], ...] = ()
-    began: bool = True
-    extensions: Mapping[str, Any] | None = None
-    max_bytes: int = MAX_RESPONSE_BYTES
-
-    def encode(self) -> bytes:
-        """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
-        response: dict[str, Any] = {}
-        if self.began:
-            response["data"] = self.data
-        if self.errors:
-            response["errors"] = self.errors
-        if self.extensions:
-            response["extensions"] = self.extensions
-        written = encode_within(response, self.max_bytes)
-        return written if written is not None else orjson.dumps(self._too_large())
-
-    def _too_large(self) -> dict[str, Any]:
-        error = ResponseTooLarge(self.max_bytes)
-        response = {"data": None, "errors": [{"message": str(error), "extensions": error.extensions}]}
-        return {**response, "extensions": self.extensions} if self.extensions else response
 
 
 class Refused(Exception):
@@ -103,6 +74,7 @@ class Prepared:
     operation: OperationDefinitionNode
     name: str | None
     cost: OperationCost
+    plans: Plans
 
     @property
     def type(self) -> OperationType:
@@ -117,11 +89,11 @@ class Operations:
     """
 
     def __init__(self, schema: strawberry.Schema, limits: EdgeLimits, trusted: TrustedDocuments | None = None) -> None:
-        self._schema = schema
         self._graphql_schema = schema._schema
         self._documents = Documents(schema._schema, limits)
+        self._frames = Frames(limits.max_response_bytes)
         self.turns = Turns()
-        self._trusted = trusted or TrustedDocuments()
+        self._trusted = TrustedDocuments() if trusted is None else trusted
         self._max_cost = limits.max_cost
         self._max_response_bytes = limits.max_response_bytes
         self._hide_suggestions = not limits.suggestions
@@ -151,7 +123,7 @@ class Operations:
             OPERATIONS.labels("unknown", "refused").inc()
             raise
         cost = document.costs[found.name.value if found.name else None]
-        return Prepared(document.node, found, asked.operation_name or None, cost)
+        return Prepared(document.node, found, asked.operation_name or None, cost, document.plans)
 
     def cost(self, prepared: Prepared, variables: Mapping[str, Any] | None) -> int:
         """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""
@@ -188,9 +160,9 @@ class Operations:
         variables: Mapping[str, Any] | None,
         extensions: Mapping[str, Any] | None,
         context: OperationContext,
-    ) -> Executor[Any]:
-        """Coerce the variables and return the executor, of the class that gives Strawberry's resolvers their info."""
-        built = self._schema.execution_context_class.build(
+    ) -> PlannedExecutor:
+        """Coerce the variables and return the executor, with the plan that the operation has."""
+        built = PlannedExecutor.build(
             self._graphql_schema,
             prepared.document,
             context_value=context,
@@ -203,6 +175,8 @@ class Operations:
         if isinstance(built, list):
             OPERATIONS.labels(prepared.type.value, "refused").inc()
             raise Refused(mask(built, context.correlation_id))
+        assert isinstance(built, PlannedExecutor)
+        built.follow(prepared.plans)
         return built
 
     async def run(
@@ -219,15 +193,13 @@ class Operations:
         with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
             try:
                 result = execute_root_selection_set(executor)
-                outcome = _outcome(await result if isawaitable(result) else result, context, told)
+                outcome = outcome_of(
+                    await result if isawaitable(result) else result, context, told, self._max_response_bytes
+                )
                 outcome_label = "errors" if outcome.errors else "ok"
             finally:
                 self._tell(prepared, outcome_label, started_at, context)
-        return self._bounded(outcome)
-
-    def _bounded(self, outcome: Outcome) -> Outcome:
-        bytes_ = self._max_response_bytes
-        return outcome if outcome.max_bytes == bytes_ else replace(outcome, max_bytes=bytes_)
+        return outcome
 
     async def stream(
         self,
@@ -252,18 +224,18 @@ class Operations:
                 source = await source if isawaitable(source) else source
                 if isinstance(source, ExecutionResult):
                     outcome_label = "errors"
-                    yield Outcome(None, _masked(source.errors, context), began=False)
+                    yield Outcome(None, masked(source.errors, context), began=False)
                     return
-                events = map_source_to_response_event(executor, source)
-                async with aclosing(metered(events, cost, context)) as results:
-                    async for result in results:
-                        yield self._bounded(_outcome(result, context, told))
+                events = self._frames.tell(executor, source, context, told)
+                async with aclosing(metered(events, cost, context)) as outcomes:
+                    async for outcome in outcomes:
+                        yield outcome
                         context.large.reset()
                 outcome_label = "ok"
             except Exception as exc:  # noqa: BLE001  # Whatever a source raises is masked and logged like a resolver's error.
                 outcome_label = "errors"
                 error = exc if isinstance(exc, GraphQLError) else GraphQLError(str(exc), original_error=exc)
-                yield Outcome(None, _masked([error], context), began=False)
+                yield Outcome(None, masked([error], context), began=False)
             finally:
                 if context.principal is not LOCAL:
                     self._subscriptions.give_back(context.owner)
@@ -307,11 +279,3 @@ def _find_operation(document: DocumentNode, name: str | None) -> OperationDefini
     else:
         message = "query: expected a document with an operation"
     raise Refused.because("OPERATION_RESOLUTION_FAILURE", GraphQLError(message))
-
-
-def _outcome(result: ExecutionResult, context: OperationContext, told: Mapping[str, Any] | None) -> Outcome:
-    return Outcome(result.data, _masked(result.errors, context) if result.errors else (), extensions=told)
-
-
-def _masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:
-    return tuple(mask(errors or (), context.correlation_id))

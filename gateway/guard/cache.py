@@ -36,6 +36,20 @@ class Cache(Generic[V]):
             return
         self._entries[text] = (value, size)
         self.size += size
+        self._evict()
+
+    def grow(self, text: str, by: int) -> bool:
+        """Count `by` bytes more for what is kept of a text. False, and nothing counted, if nothing is or can't be."""
+        value, size = self._entries.get(text, (None, self._max_bytes))
+        if value is None or (size + by) * LARGEST_SHARE > self._max_bytes:
+            return False
+        self._entries[text] = (value, size + by)
+        self._entries.move_to_end(text)
+        self.size += by
+        self._evict()
+        return True
+
+    def _evict(self) -> None:
         while self.size > self._max_bytes:
             _, (_, freed) = self._entries.popitem(last=False)
             self.size -= freed

@@ -6,6 +6,7 @@ measured before validation, and validation's own comparing of fields has a budge
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -26,6 +27,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gateway.guard.cache import Cache
 from gateway.guard.pricing import OperationCost, Pricing
 from gateway.guard.shape import measure
+from gateway.plans.plan import Plans
 from gateway.transports.limits import EdgeLimits
 
 MAX_VALIDATION_ERRORS = 20
@@ -61,6 +63,7 @@ class Document:
 
     node: DocumentNode
     costs: Mapping[str | None, OperationCost]
+    plans: Plans
 
 
 class BudgetedOverlapRule(OverlappingFieldsCanBeMergedRule):
@@ -114,7 +117,8 @@ class Documents:
             size = 2 * len(text) + ENTRY_BYTES + ERROR_BYTES * len(rejected.errors)
             self._refused.keep(text, rejected.errors, size)
             raise
-        document = Document(node, self._pricing.price(node))
+        plans = Plans(self._schema, node, partial(self._known.grow, text))
+        document = Document(node, self._pricing.price(node), plans)
         self._known.keep(text, document, 2 * len(text) + ENTRY_BYTES + TOKEN_BYTES * (node.token_count or 0))
         return document
 

@@ -8,7 +8,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.metrics import PLANS
-from gateway.plans.plan import Plan
+from gateway.plans.plan import Plan, Plans
 from gateway.plans.writer import Infos
 
 NO_PLAN = Plan("none")
@@ -37,6 +37,29 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     plan: Plan = NO_PLAN
     _given_up: frozenset[Path] = frozenset()
+
+    def follow(self, plans: Plans) -> None:
+        """Take the plan that the document has for this operation, and count how far it goes."""
+        self.plan = plans.find(self.operation, self.variable_values)
+        PLANS.labels(self.plan.served).inc()
+
+    def build_per_event_executor(self, payload: Any) -> "PlannedExecutor":
+        """Copy the executor for an event that the plan gave up, or none of which it renders whole."""
+        executor = super().build_per_event_executor(payload)
+        assert isinstance(executor, PlannedExecutor)
+        if self.plan.event is not None:
+            executor.plan = NO_PLAN
+        return executor
+
+    def render_event(self, event: Any) -> dict[str, Any] | None:
+        """Return the data of a subscription's event, None if the plan gives it up."""
+        assert self.plan.event is not None
+        key, render = self.plan.event
+        try:
+            return {key: render(event, _Infos(self))}
+        except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
+            PLANS.labels("value").inc()
+            return None
 
     def complete_value(
         self,

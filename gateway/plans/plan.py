@@ -1,7 +1,8 @@
 """A plan: the renderers of one operation, by where their values stand; and the plans of one document."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from graphql import (
@@ -10,6 +11,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     get_named_type,
     is_leaf_type,
     is_object_type,
@@ -19,10 +21,13 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
 from gateway.plans.scope import Scope, Unplannable, find_conditions, keep_conditions, name_of
-from gateway.plans.writer import Ledger, Place, Render, Writer
+from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
+RENDERER_BYTES = 2_500
+FIELD_BYTES = 1_800
+"""Of memory, as measured; their lists and dicts included."""
 
 Key = tuple[tuple[str | int, str | None], ...]
 """A place in the response, innermost first: names and the types they stand in, without the indices of lists."""
@@ -35,6 +40,15 @@ class Plan:
     served: str
     renderers: dict[Key, Render] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
+    fields: int = 0
+    event: tuple[str, Render] | None = None
+    """Of a subscription whose events it renders whole: the response's only name, and what renders its value."""
+    number: int = field(default_factory=count().__next__)
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes, about."""
+        return len(self.renderers) * RENDERER_BYTES + self.fields * FIELD_BYTES
 
     def find(self, path: Path) -> Render | None:
         """Return what renders the value at a path of the response."""
@@ -63,8 +77,14 @@ class Planner:
         """Return the plan of the operation."""
         root = self._scope.schema.get_root_type(self._scope.operation.operation)
         assert root is not None
-        for key, details in self._scope.root_fields(root).items():
+        fields = self._scope.root_fields(root)
+        for key, details in fields.items():
             self._place(root, details, ((key, root.name),))
+        if self._scope.operation.operation is OperationType.SUBSCRIPTION and len(fields) == 1:
+            (name,) = fields
+            render = self._plan.renderers.get(((name, root.name),))
+            self._plan.event = None if render is None else (name, render)
+        self._plan.fields = MAX_FIELDS - self._ledger.fields_left
         return self._plan
 
     def _place(self, parent: GraphQLObjectType, details: FieldDetailsList, key: Key) -> None:
@@ -89,11 +109,15 @@ class Planner:
 
 
 class Plans:
-    """The plans of one document, each made when its operation is asked for the second time."""
+    """The plans of one document, each made when its operation is asked for the second time.
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+    `grow` is asked whether so many bytes more may be kept with the document.
+    """
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, grow: Callable[[int], bool]) -> None:
         self._schema = schema
         self._document = document
+        self._grow = grow
         self._conditions: frozenset[str] | None = None
         self._plans: dict[tuple[object, ...], Plan | None] = {}
 
@@ -114,7 +138,8 @@ class Plans:
         plan = self._plans[key]
         if plan is None:
             kept = keep_conditions(values, self._conditions)
-            plan = self._plans[key] = self._make(operation, kept)
+            plan = self._make(operation, kept)
+            plan = self._plans[key] = plan if self._grow(plan.size) else Plan("memory")
         return plan
 
     def _make(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:

@@ -1,5 +1,6 @@
 """What `taskEvents` tells: the interface of events, its four types, and what the schema shows of each."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,11 @@ class TaskEventView:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.told.event, name)
+
+    @property
+    def told_to_all(self) -> Hashable:
+        """The key of what all followers of the task are told."""
+        return self.told
 
     @property
     def cursor(self) -> str:

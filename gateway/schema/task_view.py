@@ -1,11 +1,13 @@
 """What the schema shows of a stored task: plain attributes, worked out when they are asked for."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.states import Delivery, TaskStatus
+from gateway.plans.same import Same
 from gateway.shapes import INT_MAX
 
 SHOWN_TIMELINE = 10
@@ -88,6 +90,11 @@ class TaskView:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.document, name)
+
+    @property
+    def told_to_all(self) -> Hashable:
+        """The key of what all followers of the task are told."""
+        return Same(self.document), self.delivery
 
     @property
     def kind(self) -> str:

@@ -81,9 +81,14 @@ def decode_message(text: str, limits: EdgeLimits) -> ClientMessage:
     return message
 
 
-def next_frame(ident: str, payload: bytes) -> str:
-    """Return the frame of one result; `payload` is its JSON."""
-    return f'{{"id":{orjson.dumps(ident).decode()},"type":"next","payload":{payload.decode()}}}'
+def envelope(ident: str) -> str:
+    """Return what stands before the payload in each result's frame of an operation."""
+    return f'{{"id":{orjson.dumps(ident).decode()},"type":"next","payload":'
+
+
+def next_frame(before: str, payload: str) -> str:
+    """Return the frame of one result: its operation's envelope joined to its JSON, which many may share."""
+    return before + payload + "}"
 
 
 def error_frame(ident: str, errors: object) -> str:

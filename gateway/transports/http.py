@@ -16,7 +16,8 @@ from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
 from gateway.guard.turns import LARGE_CHARS
 from gateway.metrics import HTTP_RESPONSES
-from gateway.operations import Operations, Outcome, Prepared, Refused
+from gateway.operations import Operations, Prepared, Refused
+from gateway.outcomes import Outcome
 from gateway.pages import Pages
 from gateway.replica import Replica
 from gateway.transports.frames import MAX_ID_LENGTH

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from core.errors import HeadwayError, Unauthenticated
-from gateway.operations import Outcome
+from gateway.outcomes import Outcome
 
 
 class Refusal(Exception):

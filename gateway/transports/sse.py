@@ -21,7 +21,8 @@ from core.telemetry import get_logger
 from gateway.context import OperationContext, Position
 from gateway.errors import INTERNAL_ERROR
 from gateway.metrics import REFUSED
-from gateway.operations import Outcome, Refused
+from gateway.operations import Refused
+from gateway.outcomes import Outcome
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import EVENT_STREAM
 from gateway.transports.refusal import Refusal, ended_error

@@ -22,7 +22,8 @@ from gateway.guard.turns import LARGE_CHARS
 from gateway.identity.authentication import no_longer_valid
 from gateway.identity.principals import LOCAL
 from gateway.metrics import REFUSED, SOCKET_CLOSES
-from gateway.operations import Operations, Outcome, Refused
+from gateway.operations import Operations, Refused
+from gateway.outcomes import Outcome
 from gateway.replica import Replica
 from gateway.transports import protocol
 from gateway.transports.frames import (
@@ -30,6 +31,7 @@ from gateway.transports.frames import (
     SUBPROTOCOL,
     CloseCode,
     complete_frame,
+    envelope,
     error_frame,
     next_frame,
 )
@@ -64,6 +66,9 @@ class Running:
     cursor: str | None = None
     """The last one that was sent."""
     is_subscription: bool = False
+
+    def __post_init__(self) -> None:
+        self.envelope = envelope(self.id)
 
 
 class Socket:
@@ -248,7 +253,7 @@ class Socket:
 
     async def _deliver(self, running: Running, outcome: Outcome) -> None:
         if self.running.get(running.id) is running:
-            await self._send(next_frame(running.id, outcome.encode()))
+            await self._send(next_frame(running.envelope, outcome.text))
 
     async def _end(self, running: Running, frame: str) -> None:
         """Free the id, then send the operation's last frame: the client may use the id again once it has read it."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.transports.frames import MAX_REASON_BYTES, CloseCode, close_reason, complete_frame, next_frame
+from gateway.transports.frames import MAX_REASON_BYTES, CloseCode, close_reason, complete_frame, envelope, next_frame
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.protocol import Init, Phase, Protocol, Send, Start, Stop, Violation
 
@@ -102,5 +102,6 @@ def test_reason_fits_a_close_frame_and_stays_text(text: str) -> None:
 
 @given(st.text(min_size=1))
 def test_frames_carry_any_id(ident: str) -> None:
-    assert json.loads(next_frame(ident, b'{"data":{}}')) == {"id": ident, "type": "next", "payload": {"data": {}}}
+    told = json.loads(next_frame(envelope(ident), '{"data":{}}'))
+    assert told == {"id": ident, "type": "next", "payload": {"data": {}}}
     assert json.loads(complete_frame(ident)) == {"id": ident, "type": "complete"}

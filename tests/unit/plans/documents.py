@@ -14,11 +14,15 @@ from graphql import (
 )
 from hypothesis import strategies as st
 
-from core.documents import Item, Task, TaskFailure, TaskProgress, TimelineEntry
-from core.states import Priority, TaskStatus
+from core.documents import Batch, Item, Task, TaskFailure, TaskProgress, TimelineEntry
+from core.events import Cursor, Event, Logged, Progressed, StateChanged
+from core.states import Delivery, Priority, TaskStatus
+from gateway.batches import RollUp
+from gateway.relay.history import Gap, Told
 from gateway.schema import build_schema
 from gateway.schema.items import ORDERS
 from gateway.schema.paging import Page
+from gateway.schema.task_events import TaskEventView
 from gateway.schema.task_view import TaskView
 from jobs.kinds import load_kinds
 
@@ -59,6 +63,39 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, bool]]:
     text = f"query($a: Boolean = true, $b: Boolean!) {{ {' '.join(fields)} {conditions} }}"
     variables = {"b": draw(st.booleans()), **({"a": draw(st.booleans())} if draw(st.booleans()) else {})}
     return " ".join([text, *fragments]), variables
+
+
+@st.composite
+def subscriptions(draw: st.DrawFn) -> tuple[str, str, dict[str, bool]]:
+    """Return the name of a field that is followed, the operation's text and its variables."""
+    fragments: list[str] = []
+    root = draw(st.sampled_from(sorted(GRAPHQL.subscription_type.fields)))  # type: ignore[union-attr]
+    field = GRAPHQL.subscription_type.fields[root]  # type: ignore[union-attr]
+    arguments = "" if root == "tasksChanged" else '(id: "00000000-0000-0000-0000-000000000007")'
+    below = _selection(draw, get_named_type(field.type), 4, fragments)
+    condition = "__typename @skip(if: $b) x: __typename @include(if: $a)"
+    text = f"subscription($a: Boolean = true, $b: Boolean!) {{ r: {root}{arguments} {{ {condition} {below[1:-1]} }} }}"
+    return root, " ".join([text, *fragments]), {"b": draw(st.booleans()), "a": draw(st.booleans())}
+
+
+@st.composite
+def told(draw: st.DrawFn, root: str) -> Any:
+    """Return an event of a subscription; sometimes something in it is not as the schema promises."""
+    delivery = draw(st.sampled_from(Delivery))
+    if root in ("taskProgress", "tasksChanged"):
+        return TaskView(_spoil(draw, _task(draw)), delivery)
+    if root == "batchProgress":
+        numbers = {TaskStatus.RUNNING: 2, draw(st.sampled_from(TaskStatus)): draw(st.sampled_from([1, 2**40]))}
+        batch = _spoil(draw, Batch.model_construct(id=IDENT, owner="local", total=5, created_at=MOMENT))
+        return RollUp(batch, numbers, 1.5, draw(st.sampled_from([0, 3])), MOMENT, None, MOMENT)
+    number = cast(int, draw(st.sampled_from([3, 2**40, "text"])))
+    events: tuple[Event | Gap, ...] = (
+        StateChanged(MOMENT, 1, TaskStatus.FAILED, "worker", None, draw(st.sampled_from([None, "E"])), "m"),
+        Progressed(MOMENT, 1, number, draw(st.sampled_from([None, 0, 7])), "m"),
+        Logged(MOMENT, number, "said"),
+        Gap(MOMENT, 1, Cursor(1, 2), Cursor(1, 5)),
+    )
+    return TaskEventView(Told(Cursor(1, 4), draw(st.sampled_from(events)), delivery))
 
 
 def _condition(draw: st.DrawFn) -> str:

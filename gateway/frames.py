@@ -1,0 +1,81 @@
+"""What the events of subscriptions come to: rendered once for all who are told the same, by the plan if there is one.
+
+Followers of a task are handed the same objects, and what a plan makes of them depends on nothing else but who asks: the
+variables that decide which fields are there have plans of their own, and no field below a subscription's root that a
+plan renders has arguments. So the outcome is kept for a moment under the plan, whoever asks, and the event.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
+from inspect import isawaitable
+from typing import Any
+
+from graphql import execute_subscription_event, map_async_iterable
+
+from gateway.context import OperationContext
+from gateway.metrics import FRAMES
+from gateway.outcomes import Outcome, outcome_of
+from gateway.plans.executor import PlannedExecutor
+
+MAX_FRAMES = 64
+"""Events are told to all as they come; for who comes later than this, they are rendered once more."""
+MAX_FRAMES_BYTES = 4 * 1024 * 1024
+
+_RENDERED, _SHARED, _EXECUTED = (FRAMES.labels(made) for made in ("rendered", "shared", "executed"))
+
+
+class Frames:
+    """The outcomes of a replica's latest events."""
+
+    def __init__(self, max_response_bytes: int) -> None:
+        self._max_response_bytes = max_response_bytes
+        self._kept: OrderedDict[Hashable, Outcome] = OrderedDict()
+        self._bytes = 0
+
+    def tell(
+        self,
+        executor: PlannedExecutor,
+        source: AsyncIterable[Any],
+        context: OperationContext,
+        told: Mapping[str, Any] | None,
+    ) -> AsyncGenerator[Outcome, None]:
+        """Yield the outcome of each event of a source; `told` are its extensions. Closes the source."""
+
+        async def render(event: Any) -> Outcome:
+            outcome = self._planned(executor, event, context, told)
+            if outcome is not None:
+                return outcome
+            _EXECUTED.inc()
+            result = execute_subscription_event(executor.build_per_event_executor(event))
+            return outcome_of(await result if isawaitable(result) else result, context, told, self._max_response_bytes)
+
+        return map_async_iterable(source, render)
+
+    def _planned(
+        self, executor: PlannedExecutor, event: Any, context: OperationContext, told: Mapping[str, Any] | None
+    ) -> Outcome | None:
+        """Return what the plan makes of an event, None if that is nothing."""
+        if executor.plan.event is None:
+            return None
+        key = None
+        if not told and hasattr(type(event), "told_to_all"):
+            key = (executor.plan.number, context.principal, event.told_to_all)
+            kept = self._kept.get(key)
+            if kept is not None:
+                _SHARED.inc()
+                return kept
+        data = executor.render_event(event)
+        if data is None:
+            return None
+        _RENDERED.inc()
+        outcome = Outcome(data, extensions=told, max_bytes=self._max_response_bytes)
+        if key is not None:
+            self._keep(key, outcome)
+        return outcome
+
+    def _keep(self, key: Hashable, outcome: Outcome) -> None:
+        self._kept[key] = outcome
+        self._bytes += len(outcome.encode())
+        while len(self._kept) > 1 and (len(self._kept) > MAX_FRAMES or self._bytes > MAX_FRAMES_BYTES):
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.encode())

@@ -1,0 +1,68 @@
+"""What an operation, or one event of it, came to, and its JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, GraphQLError
+
+from core.errors import ResponseTooLarge
+from gateway.context import OperationContext
+from gateway.encoding import encode_within
+from gateway.errors import mask
+from gateway.transports.limits import MAX_RESPONSE_BYTES
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation, or one event of it, came to. `began` is False when nothing was executed.
+
+    One of an event may be told to many: nobody changes it, and its JSON is written once.
+    """
+
+    data: dict[str, Any] | None
+    errors: tuple[Mapping[str, Any], ...] = ()
+    began: bool = True
+    extensions: Mapping[str, Any] | None = None
+    max_bytes: int = MAX_RESPONSE_BYTES
+
+    def encode(self) -> bytes:
+        """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
+        return self._encoded
+
+    @cached_property
+    def text(self) -> str:
+        """Its JSON as text."""
+        return self._encoded.decode()
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        response: dict[str, Any] = {}
+        if self.began:
+            response["data"] = self.data
+        if self.errors:
+            response["errors"] = self.errors
+        if self.extensions:
+            response["extensions"] = self.extensions
+        written = encode_within(response, self.max_bytes)
+        return written if written is not None else orjson.dumps(self._too_large())
+
+    def _too_large(self) -> dict[str, Any]:
+        error = ResponseTooLarge(self.max_bytes)
+        response = {"data": None, "errors": [{"message": str(error), "extensions": error.extensions}]}
+        return {**response, "extensions": self.extensions} if self.extensions else response
+
+
+def outcome_of(
+    result: ExecutionResult, context: OperationContext, told: Mapping[str, Any] | None, max_bytes: int
+) -> Outcome:
+    """Return what graphql-core came to, with its errors as clients see them; `told` are the extensions."""
+    errors = masked(result.errors, context) if result.errors else ()
+    return Outcome(result.data, errors, extensions=told, max_bytes=max_bytes)
+
+
+def masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:
+    """Return errors as clients see them."""
+    return tuple(mask(errors or (), context.correlation_id))
