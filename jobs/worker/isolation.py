@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from core.documents import Task
 from core.messages import UnreadableMessage, parse_ticket
+from core.states import CLAIMABLE
 from core.telemetry import get_logger
 from jobs.ledger import Ledger
 from jobs.losses import judge
@@ -81,6 +82,9 @@ class Isolation:
     async def _run_alone(self, ticket: str) -> None:
         name = f"{self._ledger.actor}/{uuid4().hex[:6]}"
         try:
+            if not await self._is_claimable(ticket):
+                await self._queue.forget([ticket])
+                return
             code = await self._run_child(ticket, name)
             if code != 0 and not self._stopping:
                 log.warning("A suspect's process ended", ticket=ticket, code=code)
@@ -91,6 +95,12 @@ class Isolation:
         finally:
             self._taken.discard(ticket)
             self._wake.set()
+
+    async def _is_claimable(self, ticket: str) -> bool:
+        """Return whether the ticket still stands for its task: to claim it, a process of seconds would be started."""
+        message = parse_ticket(ticket)
+        wanted = {"_id": message.task_id, "epoch": message.epoch, "status": {"$in": sorted(CLAIMABLE)}}
+        return await Task.get_pymongo_collection().find_one(wanted, {"_id": 1}) is not None
 
     async def _run_child(self, ticket: str, name: str) -> int:
         argv = (sys.executable, "-m", "jobs.worker", ticket, name, str(os.getpid()))
