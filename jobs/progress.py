@@ -1,11 +1,12 @@
 """Brings what attempts say to their followers: to the live streams at once, to MongoDB once a second.
 
-One loop owns the way to Redis, so events leave in the order of their ids. While Redis is away progress is dropped (the
-latest is said again afterwards) and changes of state are kept; whoever follows reads them from MongoDB meanwhile.
+One loop owns the way to Redis, so events leave in the order of their ids. While Redis is away changes of state are
+kept, progress and lines are dropped: the latest progress is in MongoDB, where whoever follows reads it; a line is gone.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
@@ -71,10 +72,17 @@ class Announcer:
                 await self._streams.append(events)
             except (RedisError, OSError, TimeoutError) as exc:
                 log.warning("Events wait for Redis", waiting=len(events), error=str(exc))
-                kept = [event for event in events if isinstance(event.event, StateChanged)]
-                self._states.extendleft(reversed(kept))
+                self._give_back([event for event in events if isinstance(event.event, StateChanged)])
                 return False
+            except asyncio.CancelledError:
+                self._give_back(events)  # The flush at the end sends them; what did arrive is refused as a repeat.
+                raise
         return True
+
+    def _give_back(self, events: Sequence[StreamEvent]) -> None:
+        """Put events back before those that wait; where there is no room for all, the older ones stay out."""
+        room = STATES_KEPT - len(self._states)
+        self._states.extendleft(reversed(events[-room:] if room else ()))
 
     def _collect(self) -> list[StreamEvent]:
         events = [self._states.popleft() for _ in range(min(BATCH, len(self._states)))]

@@ -3,10 +3,12 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
+
+from redis.exceptions import RedisError
 
 from core import contents
 from core.clock import utc_now
@@ -65,22 +67,29 @@ class Reconciler:
         self._swept_at: datetime | None = None
 
     async def scan(self, *, judges_leases: bool) -> None:
-        """Look once at everything. Raises PyMongoError or RedisError; what is done is done."""
-        now = utc_now()
-        await self._expire(now)
-        await self._cancel_asked(now)
-        await self.start_due()
-        await self._publish_owed(now)
+        """Look once at everything. Raises PyMongoError or RedisError; what is done is done.
+
+        Where Redis does not answer, the rest is done before that is raised: it may need only MongoDB.
+        """
+        steps = [self._expire, self._cancel_asked, self._start_scheduled, self._retry, self._publish_owed]
         if judges_leases:
-            await self._take_over(now)
-        await self._put_back_lost(now)
-        await self._sweep_contents(now)
+            steps.append(self._take_over)
+        await self._take_steps(*steps, self._put_back_lost, self._sweep_contents)
 
     async def start_due(self) -> None:
         """Start what is scheduled, and queue what is to be tried again, where the time has come. Raises as `scan`."""
+        await self._take_steps(self._start_scheduled, self._retry)
+
+    async def _take_steps(self, *steps: Callable[[datetime], Awaitable[None]]) -> None:
         now = utc_now()
-        await self._start_scheduled(now)
-        await self._retry(now)
+        failure: Exception | None = None
+        for step in steps:
+            try:
+                await step(now)
+            except (RedisError, OSError, TimeoutError) as exc:
+                failure = failure or exc
+        if failure is not None:
+            raise failure
 
     async def next_due_s(self) -> float:
         """Return in how many seconds something falls due next; infinite if nothing waits."""

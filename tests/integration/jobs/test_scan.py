@@ -1,0 +1,52 @@
+"""What a scan does although Redis does not answer."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from core.clock import utc_now
+from core.documents import Lease, Task
+from core.publisher import RabbitPublisher
+from core.settings import Settings
+from core.states import TaskStatus
+from core.streams import EventStreams
+from jobs.ledger import Ledger
+from jobs.queue import RunQueues
+from jobs.reconciler import Reconciler
+from stack.process import free_port
+from tests.integration.jobs.conftest import Submit
+
+
+@pytest.fixture
+async def reconciler(settings: Settings, amqp: RabbitPublisher) -> AsyncIterator[Reconciler]:
+    """One whose Redis refuses connections."""
+    gone = Redis.from_url(f"redis://127.0.0.1:{free_port()}/0")
+    streams, queues = EventStreams(gone, settings.namespace), RunQueues(gone, settings.namespace)
+    yield Reconciler(Ledger("bridge-test"), streams, queues, amqp, None)
+    await gone.aclose()
+
+
+async def stored(task: Task) -> Task:
+    """Return the task as it is now."""
+    found = await Task.get(task.id)
+    assert found is not None
+    return found
+
+
+async def test_what_needs_only_mongodb_is_done_while_redis_is_away(reconciler: Reconciler, submit: Submit) -> None:
+    past = utc_now() - timedelta(seconds=30)
+    late = await submit("steps", {}, publish=False, deadline=past)
+    asked = await submit("steps", {}, publish=False, status=TaskStatus.QUEUED, cancel_requested_at=past)
+    scheduled = await submit("steps", {}, publish=False, status=TaskStatus.SCHEDULED, run_at=past)
+    retrying = await submit("steps", {}, publish=False, status=TaskStatus.RETRYING, run_at=past)
+    lease = Lease(worker="worker-test", until=past)
+    lost = await submit("steps", {}, publish=False, status=TaskStatus.RUNNING, lease=lease)
+    with pytest.raises(RedisError):
+        await reconciler.scan(judges_leases=True)
+    assert (await stored(late)).status is TaskStatus.EXPIRED
+    assert (await stored(asked)).status is TaskStatus.CANCELLED
+    assert (await stored(scheduled)).status is TaskStatus.PENDING
+    assert [(await stored(task)).status for task in (retrying, lost)] == [TaskStatus.QUEUED] * 2

@@ -1,0 +1,130 @@
+"""How often progress is sent, and that an orderly end loses nothing of what was told."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from core.clock import utc_now
+from core.documents import Task
+from core.events import Cursor, Progressed, StateChanged
+from core.states import TaskStatus
+from core.streams import EventStreams, StreamEvent
+from jobs import progress
+from jobs.attempt import Attempt
+from jobs.ledger import Ledger
+from jobs.progress import SEND_EVERY_S, Announcer
+
+
+class KeptStreams(EventStreams):
+    """Streams that keep in memory what is appended, as far as the way there is open; `is_away` is an outage."""
+
+    def __init__(self) -> None:
+        self.kept: list[StreamEvent] = []
+        self.asked = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.opened.set()
+        self.is_away = False
+
+    async def append(self, events: Sequence[StreamEvent]) -> list[bool]:
+        """Keep them once the way is open."""
+        self.asked.set()
+        await self.opened.wait()
+        if self.is_away:
+            raise RedisConnectionError("away")
+        self.kept += events
+        return [True] * len(events)
+
+    def counts(self) -> list[int]:
+        """Return the progress that was appended."""
+        return [event.event.current for event in self.kept if isinstance(event.event, Progressed)]
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the events."""
+        return [event.cursor.n for event in self.kept]
+
+
+def attempt_of(announcer: Announcer) -> Attempt:
+    fields = {"kind": "k", "status": TaskStatus.RUNNING, "input": {}, "max_attempts": 3, "timeout_s": 1.0}
+    return Attempt(Task.model_construct(**fields, epoch=2, n=1, attempt=1, id=UUID(int=1)), announcer.notice)
+
+
+def state(n: int) -> StreamEvent:
+    changed = StateChanged(at=utc_now(), attempt=1, status=TaskStatus.RUNNING)
+    return StreamEvent(UUID(int=1), Cursor(2, n), changed)
+
+
+async def test_ten_thousand_calls_in_a_second_are_sent_twenty_times_and_the_last_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = KeptStreams()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    now = 1_000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for call in range(10_000):
+        now = 1_000.0 + call / 10_000
+        attempt.say_progress(call + 1, 10_000, None)
+        await announcer.flush()
+    now += SEND_EVERY_S
+    await announcer.flush()
+    counts = streams.counts()
+    assert 15 <= len(counts) <= 21
+    assert counts == sorted(set(counts))
+    assert counts[-1] == 10_000
+
+
+async def test_latest_of_a_burst_arrives_though_nothing_more_is_said() -> None:
+    streams = KeptStreams()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    running = asyncio.create_task(announcer.run())
+    try:
+        attempt.say_progress(1, 10_000, None)
+        await streams.asked.wait()
+        streams.asked.clear()
+        for call in range(10_000):
+            attempt.say_progress(call + 1, 10_000, None)
+        async with asyncio.timeout(10):
+            await streams.asked.wait()
+        assert streams.counts() == [1, 10_000]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_events_on_their_way_when_the_loop_is_ended_are_sent_by_the_last_flush() -> None:
+    streams = KeptStreams()
+    streams.opened.clear()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    running = asyncio.create_task(announcer.run())
+    attempt.say_log("a line")
+    attempt.say_progress(1, 2, None)
+    announcer.tell(state(1))
+    await streams.asked.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    announcer.tell(state(4))
+    streams.opened.set()
+    assert await announcer.flush()
+    assert streams.numbers() == [1, 2, 3, 4]
+
+
+async def test_states_that_wait_for_redis_keep_their_order_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "STATES_KEPT", 4)
+    streams = KeptStreams()
+    streams.is_away = True
+    streams.opened.clear()
+    announcer = Announcer(streams, Ledger("test"))
+    announcer.tell(*map(state, range(1, 4)))
+    flushing = asyncio.create_task(announcer.flush())
+    await streams.asked.wait()
+    announcer.tell(*map(state, range(4, 7)))
+    streams.opened.set()
+    assert not await flushing
+    streams.is_away = False
+    assert await announcer.flush()
+    assert streams.numbers() == [3, 4, 5, 6]
