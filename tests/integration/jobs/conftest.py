@@ -10,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 
+from core.clock import utc_now
 from core.connections import MongoClient, open_amqp
 from core.documents import Task, TimelineEntry
-from core.messages import TaskMessage
+from core.messages import TaskMessage, cancel_channel
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import TaskStatus
@@ -77,6 +79,14 @@ def submit(mongo: MongoClient, amqp: RabbitPublisher) -> Submit:
         return task
 
     return send
+
+
+async def ask_to_cancel(redis: Redis, settings: Settings, task_id: UUID) -> None:
+    """Record the intent and wake the holder, as the gateway does."""
+    await Task.find_one({"_id": task_id}).update_one(
+        {"$set": {"cancel_requested_at": utc_now(), "cancel_reason": "no longer needed"}}
+    )
+    await redis.publish(cancel_channel(settings.namespace), str(task_id))
 
 
 async def until_true(task_id: UUID, holds: Callable[[Task], object], within_s: float = 30.0) -> Task:

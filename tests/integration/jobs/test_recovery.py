@@ -5,19 +5,16 @@ import os
 import signal
 import time
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
 
 from core.clock import utc_now
-from core.documents import Task
 from core.events import Cursor, Progressed
-from core.messages import cancel_channel
 from core.settings import Settings
 from core.states import TaskStatus
 from core.streams import EventStreams
-from tests.integration.jobs.conftest import Launch, Submit, until, until_true
+from tests.integration.jobs.conftest import Launch, Submit, ask_to_cancel, until, until_true
 
 KINDS = {"HEADWAY_KIND_MODULES": "tests.fault_kinds"}
 ENDED = (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
@@ -27,14 +24,6 @@ ENDED = (TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 def bridge(launch: Launch) -> None:
     """A bridge runs in every test."""
     launch("bridge")
-
-
-async def ask_to_cancel(redis: Redis, settings: Settings, task_id: UUID) -> None:
-    """Record the intent and wake the holder, as the gateway does."""
-    await Task.find_one({"_id": task_id}).update_one(
-        {"$set": {"cancel_requested_at": utc_now(), "cancel_reason": "no longer needed"}}
-    )
-    await redis.publish(cancel_channel(settings.namespace), str(task_id))
 
 
 async def test_killed_worker_s_task_is_taken_over_from_its_checkpoint(launch: Launch, submit: Submit) -> None:

@@ -15,7 +15,7 @@ from core.settings import Settings
 from core.states import TaskStatus
 from jobs.losses import CRASHES_ALLOWED
 from jobs.queue import RunQueues
-from tests.integration.jobs.conftest import Launch, Submit, until, until_true
+from tests.integration.jobs.conftest import Launch, Submit, ask_to_cancel, until, until_true
 from tests.running_stack import descendants
 
 KINDS = {"HEADWAY_KIND_MODULES": "tests.fault_kinds"}
@@ -114,6 +114,22 @@ async def test_suspect_that_does_not_yield_is_handed_back_before_its_process_is_
     assert await asyncio.to_thread(worker.wait, 20) == 0
     back = await until(task.id, TaskStatus.QUEUED)
     assert (back.crashes, back.failures, back.timeline[-1].reason) == (CRASHES_ALLOWED, 0, "its worker shuts down")
+
+
+async def test_suspect_that_runs_alone_is_cancelled(
+    launch: Launch, submit: Submit, redis: Redis, settings: Settings
+) -> None:
+    task = await launch_suspect(submit, redis, settings, "steps")
+    worker = launch("worker", **KINDS)
+    running = await until(task.id, TaskStatus.RUNNING)
+    assert running.lease is not None
+    assert "/" in running.lease.worker
+    await ask_to_cancel(redis, settings, task.id)
+    ended = await until(task.id, *ENDED)
+    assert (ended.status, ended.cancel_reason, ended.crashes) == (TaskStatus.CANCELLED, "no longer needed", 2)
+    assert [entry.status for entry in ended.timeline[-2:]] == [TaskStatus.CANCELLING, TaskStatus.CANCELLED]
+    assert {entry.by for entry in ended.timeline[-2:]} == {running.lease.worker}
+    assert worker.poll() is None
 
 
 async def test_suspect_that_redis_forgot_is_put_back_to_run_alone(launch: Launch, submit: Submit) -> None:
