@@ -21,6 +21,8 @@ RABBITMQ_SCRIPTS = (Path("/usr/lib/rabbitmq/bin"), Path("/opt/rabbitmq/sbin"))
 """Debian's script on the PATH insists on a user of its own; the script it wraps runs as anyone."""
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 REDIS_MEMORY = "512mb"
+PASSIVE_HEALTH = "max_fails=2 fail_timeout=5s"
+"""When nginx leaves a gateway out, and for how long; the same as in docker-compose.yml."""
 
 
 class ServerNotFound(Exception):
@@ -187,8 +189,11 @@ def nginx(data: Path, host: str, port: int, gateway_ports: Sequence[int]) -> Pro
     config = folder / "nginx.conf"
     values = {
         "HEADWAY_LISTEN": f"{host}:{port}",
-        "HEADWAY_UPSTREAMS": "\n        ".join(f"server 127.0.0.1:{number};" for number in gateway_ports),
+        "HEADWAY_UPSTREAMS": "\n        ".join(
+            f"server 127.0.0.1:{number} {PASSIVE_HEALTH};" for number in gateway_ports
+        ),
         "HEADWAY_NGINX_DIR": str(folder),
+        "HEADWAY_NGINX_EXTRA": str(folder / "extra"),
     }
     config.write_text(render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")
     # As root, nginx would run its workers as someone who may not write in our folder.

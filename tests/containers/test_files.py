@@ -45,7 +45,15 @@ def test_dockerfile_passes_its_linter() -> None:
 
 
 def test_compose_passes_its_schema_and_linter() -> None:
-    run(ROOT / "tests/node/node_modules/.bin/dclint", "-c", ".dclintrc.json", "--max-warnings", "0", COMPOSE)
+    run(
+        ROOT / "tests/node/node_modules/.bin/dclint",
+        "-c",
+        ".dclintrc.json",
+        "--max-warnings",
+        "0",
+        COMPOSE,
+        DEPLOY / "compose-tls.yml",
+    )
 
 
 def test_only_nginx_is_published_beyond_loopback(compose: dict[str, Any]) -> None:
@@ -66,7 +74,8 @@ def test_every_service_is_limited_logged_and_checked(compose: dict[str, Any]) ->
 
 
 def test_every_variable_is_explained() -> None:
-    named = set(re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
+    files = COMPOSE.read_text(encoding="utf-8") + (DEPLOY / "compose-tls.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<!\$)\$\{(\w+)", files))
     explained = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= explained
 

@@ -101,6 +101,7 @@ def test_replica_that_dns_names_later_gets_its_share(tmp_path: Path) -> None:
         .replace("gateway:8000", f"gateway:{replica_port}"),
         "HEADWAY_LISTEN": f"127.0.0.1:{port}",
         "HEADWAY_NGINX_DIR": str(tmp_path),
+        "HEADWAY_NGINX_EXTRA": str(tmp_path / "extra"),
     }
     config = tmp_path / "nginx.conf"
     config.write_text("daemon off;\n" + render(NGINX_TEMPLATE.read_text(encoding="utf-8"), values), encoding="utf-8")
