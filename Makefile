@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup faults attacks fuzz load check schema lock clean
+.PHONY: help setup ui run test bench-setup faults attacks fuzz plans load check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -21,6 +21,7 @@ help:
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
+	@echo "make plans   compare plans with graphql-core on EXAMPLES=$(EXAMPLES) generated operations  (ARGS= goes to pytest)"
 	@echo "make load    run the load scripts for 30 s each on a stack of their own; writes build/load.md  (ARGS= names scripts, --seconds)"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
@@ -72,6 +73,11 @@ attacks: setup
 fuzz: setup
 	@requirements/test-servers
 	@HEADWAY_FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout 0 $(ARGS)
+
+plans: setup
+	@requirements/test-servers
+	@HEADWAY_PLAN_EXAMPLES=$(EXAMPLES) HEADWAY_PLAN_SERVER_EXAMPLES=$$(( ($(EXAMPLES) + 49) / 50 )) \
+		$(PY) -m pytest tests/unit/plans tests/integration/gateway_schema/test_plans_schema.py --timeout 0 $(ARGS)
 
 load: setup
 	@requirements/test-servers
