@@ -8,7 +8,7 @@ ApiError
 import asyncio
 import ipaddress
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 REQUEST_TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 120.0
 ACK_TIMEOUT_S = 10.0
 CREDENTIAL = "HEADWAY_TOKEN"
 """The environment's name for the API key or token; an option would show it to whoever lists processes."""
@@ -55,19 +56,35 @@ class ApiClient:
         self._through_proxy = not is_local(parts.hostname)
         self._authorization = {"authorization": f"Bearer {credential}"} if credential else {}
 
-    async def execute(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def execute(
+        self, query: str, variables: Mapping[str, Any], *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> dict[str, Any]:
         """Run a query or mutation and return its data. Raises Unreachable or Refused."""
         body = orjson.dumps({"query": query, "variables": variables})
+        response = await self._post("/graphql", body, "application/json", timeout_s)
+        answer = self._answer_of(response)
+        if not isinstance(answer.get("data"), dict):
+            raise self._not_headway(f"status {response.status_code}, no data")
+        return dict(answer["data"])
+
+    async def upload(self, path: str, content: bytes, media_type: str) -> str:
+        """Send a file and return its content id. Raises Unreachable or Refused."""
+        response = await self._post(path, content, media_type, UPLOAD_TIMEOUT_S)
+        answer = self._answer_of(response)
+        if "contentId" not in answer:
+            raise self._not_headway(f"status {response.status_code}, no content id")
+        return str(answer["contentId"])
+
+    async def _post(self, path: str, body: bytes, media_type: str, timeout_s: float) -> httpx.Response:
         accept = "application/graphql-response+json, application/json"
-        headers = {"content-type": "application/json", "accept": accept, **self._authorization}
+        headers = {"content-type": media_type, "accept": accept, **self._authorization}
         try:
-            async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=self._through_proxy) as http:
-                response = await http.post(f"{self.url}/graphql", content=body, headers=headers)
+            async with httpx.AsyncClient(timeout=timeout_s, trust_env=self._through_proxy) as http:
+                return await http.post(f"{self.url}{path}", content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise Unreachable(f"{self.url} does not answer ({_reason(exc)}); is `headway up` running?") from exc
-        return self._data_of(response)
 
-    def _data_of(self, response: httpx.Response) -> dict[str, Any]:
+    def _answer_of(self, response: httpx.Response) -> dict[str, Any]:
         try:
             answer = orjson.loads(response.content)
         except orjson.JSONDecodeError as exc:
@@ -76,11 +93,9 @@ class ApiClient:
             raise self._not_headway(f"status {response.status_code}, not a GraphQL response")
         if answer.get("errors"):
             raise Refused(answer["errors"])
-        if not isinstance(answer.get("data"), dict):
-            raise self._not_headway(f"status {response.status_code}, no data")
-        return dict(answer["data"])
+        return answer
 
-    async def subscribe(self, query: str, variables: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def subscribe(self, query: str, variables: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the data of each event until the server completes. Raises Unreachable (also mid-way) or Refused."""
         address = self.url.replace("http", "ws", 1) + "/graphql"
         try:
@@ -107,7 +122,7 @@ class ApiClient:
                 await _answer_ping(socket, frame)
         await _send(socket, {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})
 
-    async def _events(self, socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
+    async def _events(self, socket: ClientConnection) -> AsyncGenerator[dict[str, Any], None]:
         while True:
             frame = await self._receive(socket)
             match frame["type"]:

@@ -1,4 +1,4 @@
-"""`headway submit` and `headway watch` against a real stack: what they print, and which exit status tells what."""
+"""The commands that speak to a real stack: what they print, and which exit status tells what."""
 
 import json
 import subprocess
@@ -24,11 +24,11 @@ class Headway:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def __call__(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
+            [Path(sys.executable).with_name("headway"), *arguments],
             cwd=PROJECT,
-            env=clean_environment(self._home) | {"COLUMNS": "200"},
+            env=clean_environment(self._home) | {"COLUMNS": "200", **environment},
             input=stdin,
             capture_output=True,
             text=True,
@@ -110,3 +110,91 @@ def test_schema_command_passes_its_options_on(headway: Headway) -> None:
     done = headway("schema", "--check")
 
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_submit_takes_the_fields_of_the_kind_as_flags(headway: Headway, stack: RunningStack) -> None:
+    done = headway("submit", "processData", "--data", "flags", "--iterations", "2", "--watch", "--url", stack.url)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totalProcessed"] == 2
+
+    wrong = headway("submit", "processData", "--iterations", "many", "--url", stack.url)
+    assert wrong.returncode == 2
+    assert "usage: headway submit processData" in wrong.stderr
+
+    both = headway("submit", "processData", "--input", "{}", "--data", "x", "--url", stack.url)
+    assert (both.returncode, "got both" in both.stderr) == (2, True)
+
+    unknown = headway("submit", "nonsense", "--data", "x", "--url", stack.url)
+    assert unknown.returncode == 1
+    assert "importItems, processData" in unknown.stderr
+
+
+def test_watch_as_json_tells_every_event_and_the_result(headway: Headway, stack: RunningStack) -> None:
+    task_id = headway("submit", "processData", "--data", "x", "--iterations", "2", "--url", stack.url).stdout.strip()
+
+    done = headway("watch", task_id, "--json", "--url", stack.url)
+
+    assert done.returncode == 0, done.stderr
+    *events, ended = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["status"] for event in events if event["event"] == "StateChanged"][-1] == "SUCCEEDED"
+    numbers = [tuple(map(int, event["cursor"].split("-"))) for event in events]
+    assert numbers == sorted(set(numbers))
+    assert (ended["event"], ended["status"], ended["result"]["totalProcessed"]) == ("Ended", "SUCCEEDED", 2)
+
+
+def test_cancelled_task_is_listed_and_can_be_retried(headway: Headway, stack: RunningStack) -> None:
+    later = ("--options", '{"delayS": 3600}', "--url", stack.url)
+    task_id = headway("submit", "processData", "--data", "later", *later).stdout.strip()
+
+    cancelled = headway("cancel", task_id, "--reason", "changed my mind", "--url", stack.url)
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{task_id} CANCELLED\n"), cancelled.stderr
+
+    watched = headway("watch", task_id, "--url", stack.url)
+    assert (watched.returncode, "changed my mind" in watched.stderr) == (5, True)
+
+    listed = headway("tasks", "--status", "CANCELLED", "--kind", "processData", "--json", "--url", stack.url)
+    tasks = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert task_id in [task["id"] for task in tasks]
+    assert {task["status"] for task in tasks} == {"CANCELLED"}
+
+    retried = headway("retry", task_id, UNKNOWN_ID, "--url", stack.url)
+    assert retried.returncode == 1
+    assert f"headway: {UNKNOWN_ID}: NOT_FOUND: " in retried.stderr
+    assert headway("watch", retried.stdout.strip(), "--url", stack.url).returncode == 0
+
+
+def test_list_of_tasks_fits_80_columns(headway: Headway, stack: RunningStack) -> None:
+    headway("submit", "processData", "--data", "x", "--url", stack.url)
+
+    listed = headway("tasks", "--url", stack.url, COLUMNS="80")
+
+    head, *rows = listed.stdout.splitlines()
+    assert head.split() == ["ID", "KIND", "STATUS", "DONE", "AGE"]
+    assert rows
+    assert {len(row.split()[0]) for row in rows} == {36}
+
+
+def test_items_import_counts_rows_and_tells_which_were_rejected(
+    headway: Headway, stack: RunningStack, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.csv"
+    file.write_text("name,colour\ncli import 1,red\n,blue\ncli import 2,green\n")
+
+    done = headway("items", "import", str(file), "--url", stack.url)
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["inserted"], [row["line"] for row in result["rejected"]]) == (2, [3])
+    assert "importItems SUCCEEDED 3 of 3" in done.stderr
+
+    unknown = file.rename(tmp_path / "some.txt")
+    refused = headway("items", "import", str(unknown), "--url", stack.url)
+    assert (refused.returncode, "--format" in refused.stderr) == (2, True)
+
+
+def test_shell_completes_kinds_from_the_stack(headway: Headway, stack: RunningStack) -> None:
+    asked = {"_HEADWAY_COMPLETE": "complete_bash", "COMP_WORDS": "headway submit pro", "COMP_CWORD": "2"}
+
+    done = headway(HEADWAY_URL=stack.url, **asked)
+
+    assert done.stdout.split() == ["processData"]
