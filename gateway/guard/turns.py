@@ -5,6 +5,7 @@ decode and come together, it would decode all first, and others would wait for 2
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,14 +14,20 @@ LARGE_CHARS = 16_384
 
 
 class Turns:
-    """One replica's line of those who have such work, first come first served."""
+    """One replica's line of those who have such work, first come first served. Others have half of the time."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._free_at = 0.0
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Wait until those before are done and the loop has looked around. The work inside must not wait."""
+        """Wait until those before are done and others had as long as the last took. The work inside must not wait."""
         async with self._lock:
-            await asyncio.sleep(0)
-            yield
+            await asyncio.sleep(max(0.0, self._free_at - time.monotonic()))
+            began_at = time.monotonic()
+            try:
+                yield
+            finally:
+                ended_at = time.monotonic()  # The loop's own clock stands still while we work.
+                self._free_at = ended_at + (ended_at - began_at)
