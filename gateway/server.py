@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -119,6 +120,8 @@ async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettin
         async with app.router.lifespan_context(app):
             host, port = listener.getsockname()[:2]
             listener.listen(BACKLOG)
+            gc.collect()
+            gc.freeze()  # What a replica is made of stays, so no search for garbage has to go through it.
             if identity.is_off and not is_loopback(host):
                 log.warning("HEADWAY_AUTH is off: whoever reaches this address may do everything", host=host)
             log.info("The gateway listens", host=host, port=port)

@@ -33,6 +33,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._give_back: Callable[[], None] | None = None
         self._rest = bytearray()
         self._drain: Drain | None = None
+        self._last_chance: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the place that the HTTP side has just left."""
@@ -44,6 +45,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._rest.clear()
         if self._drain is not None:
             self._drain.end()
+        if self._last_chance is not None:
+            self._last_chance.cancel()
         if self._give_back is not None:
             self._give_back()
             self._give_back = None
@@ -137,7 +140,8 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Give the peer of a socket that this side ended a moment to read the rest: uvicorn would wait for ever."""
         super().on_task_complete(task)
-        self.loop.call_later(CLOSE_TIMEOUT_S, self._drop_unread)
+        if self._give_back is not None:  # Otherwise the connection is lost already, and a timer would only hold memory.
+            self._last_chance = self.loop.call_later(CLOSE_TIMEOUT_S, self._drop_unread)
 
     def _drop_unread(self) -> None:
         if self.transport.get_write_buffer_size() > 0:
