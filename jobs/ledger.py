@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
@@ -22,13 +23,16 @@ LEASE_S = 10.0
 READ_BACK_ENTRIES = 6
 """Timeline entries read to find what was just written: others may have added to it meanwhile."""
 
+Committed = StreamEvent | None | BulkWriteError
+"""What came of one transition of a batch: its event, nothing where someone was first, or why MongoDB refused it."""
+
 
 class Ledger:
     """One process's writes to the tasks collection, under the name `actor` (shown in timelines)."""
 
     def __init__(self, actor: str) -> None:
         self.actor = actor
-        self._commits = GroupCommit[Transition, StreamEvent | None](self._commit_batch, name="ledger commits")
+        self._commits = GroupCommit[Transition, Committed](self._commit_batch, name="ledger commits")
 
     @property
     def _collection(self) -> AsyncCollection[Any]:
@@ -51,22 +55,32 @@ class Ledger:
     async def commit(self, transition: Transition) -> StreamEvent | None:
         """Write a transition durably; return the event to tell, or None if someone else changed the task first.
 
-        Raises PyMongoError if MongoDB does not answer; repeating the same transition is safe.
+        Raises PyMongoError if MongoDB does not answer or refuses it; repeating the same transition is safe.
         """
-        return await self._commits.submit(transition)
+        return _event_or_raise(await self._commits.submit(transition))
 
     async def commit_all(self, transitions: Sequence[Transition]) -> list[StreamEvent | None]:
         """Write several in one batch; like `commit` for each, in their order."""
-        return await self._commit_batch(list(transitions)) if transitions else []
+        committed = await self._commit_batch(list(transitions)) if transitions else []
+        return [_event_or_raise(each) for each in committed]
 
-    async def _commit_batch(self, transitions: list[Transition]) -> list[StreamEvent | None]:
-        await self._collection.bulk_write([transition.operation() for transition in transitions], ordered=False)
+    async def _commit_batch(self, transitions: list[Transition]) -> list[Committed]:
+        refused: dict[int, BulkWriteError] = {}
+        try:
+            await self._collection.bulk_write([transition.operation() for transition in transitions], ordered=False)
+        except BulkWriteError as exc:  # One that MongoDB refuses, too large perhaps, is no reason to stop the others.
+            refused = {error["index"]: exc for error in exc.details["writeErrors"]}
+            if not refused:
+                raise
         found = self._collection.find(
             {"_id": {"$in": [transition.task_id for transition in transitions]}},
             {"epoch": 1, "timeline": {"$slice": -READ_BACK_ENTRIES}},
         )
         stored = {document["_id"]: document["timeline"] async for document in found}
-        return [_event_of(transition, stored.get(transition.task_id, [])) for transition in transitions]
+        return [
+            refused.get(index) or _event_of(transition, stored.get(transition.task_id, []))
+            for index, transition in enumerate(transitions)
+        ]
 
     async def record_progress(self, writes: Sequence[UpdateOne]) -> None:
         """Store the latest progress of running tasks in one bulk write."""
@@ -89,6 +103,12 @@ class Ledger:
     async def aclose(self) -> None:
         """Wait for the commits under way."""
         await self._commits.aclose()
+
+
+def _event_or_raise(committed: Committed) -> StreamEvent | None:
+    if isinstance(committed, BulkWriteError):
+        raise committed
+    return committed
 
 
 def _event_of(transition: Transition, timeline: Sequence[dict[str, Any]]) -> StreamEvent | None:

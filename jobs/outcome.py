@@ -12,6 +12,9 @@ from jobs.attempt import storable
 from jobs.kinds import PermanentError
 
 RESULT_BYTES = 8_000_000
+RESULT_LEVELS = 90
+"""MongoDB refuses a document of more than 100 levels, and with it the whole batch of writes that it comes in
+(mongodb.com/docs/manual/reference/limits)."""
 CODE_CHARS, ERROR_CHARS = 100, 2_000
 
 
@@ -49,6 +52,12 @@ class Stopped:
 Outcome = Returned | Raised | Died | Stopped
 
 
+def is_deeper(value: object, levels: int) -> bool:
+    """Return whether objects and lists are nested in more levels than these."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(is_deeper(each, levels - 1) for each in inner))
+
+
 def returned(result: object, model: type[BaseModel]) -> Returned | Raised:
     """Return a function's result as what MongoDB can store, or why it can't be stored."""
     if not isinstance(result, model):
@@ -58,6 +67,8 @@ def returned(result: object, model: type[BaseModel]) -> Returned | Raised:
         size = len(bson.encode(document))
     except (InvalidDocument, OverflowError) as exc:
         return Raised("BAD_RESULT", f"the result can't be stored: {exc}", is_permanent=True)
+    if is_deeper(document, RESULT_LEVELS):
+        return Raised("BAD_RESULT", f"expected a result of at most {RESULT_LEVELS} levels", is_permanent=True)
     if size > RESULT_BYTES:
         reason = f"expected a result of at most {RESULT_BYTES:,} bytes, got {size:,}"
         return Raised("RESULT_TOO_LARGE", reason, is_permanent=True)
