@@ -233,6 +233,18 @@ class ApiKey(Document):
         name = "api_keys"
 
 
+class TrustedDocument(Document):
+    """A GraphQL document that clients may ask for by its id, the hexadecimal SHA-256 of its UTF-8."""
+
+    id: str = Field()  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
+    name: str
+    text: str
+    added_at: datetime = Field(default_factory=utc_now)
+
+    class Settings:
+        name = "trusted_documents"
+
+
 class ContentState(BaseModel):
     """Whose a content is, and what has become of it. After `expire_at` it goes unless a task's input names it.
 
@@ -262,4 +274,4 @@ class Content(Document):
         ]
 
 
-DOCUMENTS = (Item, Task, Batch, DeadLetter, Content, ApiKey)
+DOCUMENTS = (Item, Task, Batch, DeadLetter, Content, ApiKey, TrustedDocument)

@@ -1,7 +1,7 @@
 """The gateway as one ASGI application: its routes, and the replica that its lifespan opens."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -56,7 +56,10 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with opening(settings) as replica:
+        async with AsyncExitStack() as stack:
+            replica = await stack.enter_async_context(opening(settings))
+            if replica.stored is not None and not trusted.is_off:
+                trusted.follow(await stack.enter_async_context(replica.stored.followed()))
             operations = Operations(replica.schema, limits, trusted)
             app.state.replica = replica
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)

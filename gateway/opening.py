@@ -15,6 +15,7 @@ from gateway.relay import Relay
 from gateway.replica import Replica
 from gateway.schema import build_schema
 from gateway.submit import Submitter
+from gateway.trusted_store import StoredDocuments
 from jobs.kinds import load_kinds
 
 
@@ -47,4 +48,5 @@ async def open_replica(settings: Settings, identity: IdentitySettings | None = N
         stack.push_async_callback(submitter.aclose)
         services = Services(settings, kinds, mongo, redis, publisher, streams, relay, submitter)
         authenticator = open_authenticator(identity, stack)
-        yield Replica(services, build_schema(kinds), authenticator, open_budget(identity, redis, settings.namespace))
+        budget = open_budget(identity, redis, settings.namespace)
+        yield Replica(services, build_schema(kinds), authenticator, budget, StoredDocuments())

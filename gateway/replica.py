@@ -8,6 +8,7 @@ from gateway.context import OperationContext, Services
 from gateway.identity.authentication import Authenticator
 from gateway.identity.budget import CostBudget
 from gateway.identity.principals import LOCAL, Principal
+from gateway.trusted_store import StoredDocuments
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Replica:
     schema: strawberry.Schema
     authenticator: Authenticator = field(default_factory=Authenticator)
     budget: CostBudget | None = None
+    stored: StoredDocuments | None = None
 
     def new_context(self, correlation_id: str, principal: Principal = LOCAL) -> OperationContext:
         """Return the context of one operation."""

@@ -1,8 +1,9 @@
 """Trusted documents: registered by the SHA-256 of their text when a client is built, and asked for by it.
 
 A request names one as `documentId: "sha256:…"` (GraphQL over HTTP, appendix A) or by Apollo's
-`extensions.persistedQuery.sha256Hash`; over HTTP and WebSocket alike. Nothing can be registered by a request: what
-anyone may add (Apollo's automatic persisted queries) is a cache, no list of what is trusted.
+`extensions.persistedQuery.sha256Hash`; over HTTP and WebSocket alike. They come from files and from MongoDB, where
+`headway documents` registers them. Nothing can be registered by a request: what anyone may add (Apollo's automatic
+persisted queries) is a cache, no list of what is trusted.
 
 | mode     | a registered id | another id                    | a document                               |
 |----------|-----------------|-------------------------------|------------------------------------------|
@@ -12,10 +13,10 @@ anyone may add (Apollo's automatic persisted queries) is a cache, no list of wha
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -23,6 +24,7 @@ from core.errors import StartupError
 from gateway.guard.documents import Rejected
 from gateway.transports.limits import EdgeLimits, TrustedMode
 from gateway.transports.request import GraphQLRequest
+from gateway.trusted_store import digest
 
 SETTING = "HEADWAY_TRUSTED_DOCUMENTS"
 PREFIX = "sha256:"
@@ -33,9 +35,18 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 class TrustedDocuments:
     """The texts that are trusted, by the hexadecimal SHA-256 of their UTF-8, and what that means."""
 
-    def __init__(self, mode: TrustedMode = "off", texts: Mapping[str, str] | None = None) -> None:
+    def __init__(self, mode: TrustedMode = "off", *texts: Mapping[str, str]) -> None:
         self._mode = mode
-        self._texts = dict(texts or {})
+        self._texts = ChainMap(*map(dict, texts))
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no list is kept."""
+        return self._mode == "off"
+
+    def follow(self, texts: Mapping[str, str]) -> None:
+        """Trust what is in `texts` too, now and whenever it changes."""
+        self._texts.maps.append(cast("dict[str, str]", texts))
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -57,7 +68,7 @@ class TrustedDocuments:
         return asked.query
 
     def _check_text(self, text: str, named: str | None) -> None:
-        found = _hash(text)
+        found = digest(text)
         if named not in (None, found):
             raise _rejected("BAD_REQUEST", "Expected the id of a document to be the SHA-256 of the query beside it")
         if self._mode == "only" and found not in self._texts:
@@ -67,22 +78,28 @@ class TrustedDocuments:
 
 
 def load_trusted(limits: EdgeLimits) -> TrustedDocuments:
-    """Read what the settings name, if anything is to be trusted. Raises StartupError."""
+    """Read the files that the settings name, if anything is to be trusted. Raises StartupError."""
     if limits.trusted_mode == "off":
         return TrustedDocuments()
-    path = Path(limits.trusted_documents)
-    if not limits.trusted_documents or not path.exists():
-        raise StartupError(f"{SETTING}: expected a manifest or a folder, because HEADWAY_TRUSTED_MODE is not off")
+    if not limits.trusted_documents:
+        return TrustedDocuments(limits.trusted_mode)
+    return TrustedDocuments(limits.trusted_mode, read_texts(Path(limits.trusted_documents)))
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Return the documents of a manifest, a document, or a folder of both, by their SHA-256. Raises StartupError."""
+    if not path.exists():
+        raise StartupError(f"{SETTING}: expected a manifest or a folder, and nothing is at {path}")
     texts: dict[str, str] = {}
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if file.suffix in (".graphql", ".gql"):
             text = _read(file).decode()
-            texts[_hash(text)] = text
+            texts[digest(text)] = text
         elif file.suffix == ".json" or file == path:
             texts.update(_read_manifest(file))
     if not texts:
         raise StartupError(f"{SETTING}: expected at least one document in {path}")
-    return TrustedDocuments(limits.trusted_mode, texts)
+    return texts
 
 
 def _read(file: Path) -> bytes:
@@ -104,10 +121,10 @@ def _read_manifest(file: Path) -> Iterator[tuple[str, str]]:
         named = str(ident).removeprefix(PREFIX)
         if not isinstance(text, str):
             raise StartupError(f"{SETTING}: {file}: expected text under {named[:80]!r}")
-        if named != _hash(text):
+        if named != digest(text):
             raise StartupError(
                 f"{SETTING}: {file}: expected under {named[:80]!r} the document with this SHA-256, but its SHA-256 is "
-                f"{_hash(text)}; was the manifest made with another algorithm, or its text changed?"
+                f"{digest(text)}; was the manifest made with another algorithm, or its text changed?"
             )
         yield named, text
 
@@ -122,10 +139,6 @@ def _entries(manifest: Any, file: Path) -> Iterator[tuple[Any, Any]]:
         yield from ((one.get("id"), one.get("body")) for one in operations)
     else:
         raise StartupError(f"{SETTING}: {file}: expected `operations` to be a list of objects")
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
 
 
 def _named_hash(asked: GraphQLRequest) -> str | None:

@@ -48,7 +48,7 @@ class EdgeLimits(BaseSettings):
     """Whether an error about an unknown name says which name was probably meant."""
     trusted_mode: TrustedMode = "off"
     trusted_documents: str = ""
-    """A manifest, or a folder of manifests and documents; `gateway.trusted` says what they look like."""
+    """A manifest, or a folder of manifests and documents, beside what is in MongoDB; see `gateway.trusted`."""
     operations_per_connection: int = Field(50, ge=1)
     connections: int = Field(12_000, ge=1)
     """Of any protocol at a time; the process's limit of open files may allow fewer."""

@@ -71,8 +71,7 @@ async def outcome(authenticator: Authenticator, token: str) -> Principal | None:
     try:
         return await authenticator.authenticate(f"Bearer {token}")
     except Unauthenticated as exc:
-        assert len(token) < 20 or token not in str(exc)
-        return None
+        return Principal("leaked") if len(token) >= 20 and token in str(exc) else None
 
 
 @SHAPES
