@@ -16,6 +16,8 @@ from prometheus_client import REGISTRY
 import gateway.metrics
 import jobs.metrics
 from core.settings import Settings
+from gateway.identity.settings import IdentitySettings
+from gateway.transports.limits import EdgeLimits
 from stack.services import NGINX_TEMPLATE, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,3 +158,34 @@ def test_rules_and_dashboard_name_metrics_that_exist() -> None:
     board = json.loads((DEPLOY / "grafana/dashboards/headway.json").read_text(encoding="utf-8"))
     asked = [rule["expr"] for rule in alerts] + [t["expr"] for panel in board["panels"] for t in panel["targets"]]
     assert set(re.findall(r"headway_\w+", " ".join(asked))) <= known
+
+
+def test_every_alert_has_its_place_in_the_runbook() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text(encoding="utf-8"))
+    named = [rule["annotations"]["runbook"] for group in rules["groups"] for rule in group["rules"]]
+    names = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    assert named == [f"docs/runbook.md#{name.lower()}" for name in names]
+    assert all(anchor.partition("#")[2] in anchors(ROOT / "docs/runbook.md") for anchor in named)
+
+
+@pytest.mark.parametrize("page", ["runbook", "tuning", "scaling", "operations"])
+def test_links_of_the_operators_pages_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / f"docs/{page}.md").read_text(encoding="utf-8"))
+    for file, _, anchor in (link.partition("#") for link in links):
+        target = ROOT / "docs" / (file or f"{page}.md")
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), anchor
+
+
+def test_tuning_names_settings_that_exist_with_their_defaults() -> None:
+    rows = re.findall(r"^\| `HEADWAY_(\w+)` \| ([^|]+?) \|", (ROOT / "docs/tuning.md").read_text("utf-8"), re.MULTILINE)
+    fields = {**Settings.model_fields, **EdgeLimits.model_fields, **IdentitySettings.model_fields}
+    assert len(rows) > 10
+    for name, default in rows:
+        assert f"{fields[name.lower()].default}" == default.replace(",", ""), name
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as they are made of Markdown."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
