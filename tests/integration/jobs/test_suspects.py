@@ -109,7 +109,7 @@ async def test_suspect_that_does_not_yield_is_handed_back_before_its_process_is_
 ) -> None:
     task = await launch_suspect(submit, redis, settings, "stubborn")
     worker = launch("worker", **KINDS, HEADWAY_DRAIN_S="0.1")
-    await until(task.id, TaskStatus.RUNNING)
+    await until(task.id, TaskStatus.RUNNING, within_s=60)
     worker.terminate()
     assert await asyncio.to_thread(worker.wait, 20) == 0
     back = await until(task.id, TaskStatus.QUEUED)
@@ -121,7 +121,7 @@ async def test_suspect_that_runs_alone_is_cancelled(
 ) -> None:
     task = await launch_suspect(submit, redis, settings, "steps")
     worker = launch("worker", **KINDS)
-    running = await until(task.id, TaskStatus.RUNNING)
+    running = await until(task.id, TaskStatus.RUNNING, within_s=60)
     assert running.lease is not None
     assert "/" in running.lease.worker
     await ask_to_cancel(redis, settings, task.id)
