@@ -70,6 +70,9 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     async def explorer(_request: Request) -> Response:
         return pages.explorer()
 
+    async def board(_request: Request) -> Response:
+        return pages.board()
+
     graphql = GraphQLEndpoint()
     app = Starlette(
         routes=[
@@ -77,6 +80,8 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             WebSocketRoute("/graphql", graphql),
             Route("/imports/content", upload, methods=["POST"]),
             Route("/", explorer),
+            Route("/board", board),
+            Route("/board/{view:path}", board),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/health", health),

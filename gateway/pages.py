@@ -48,12 +48,15 @@ class Pages(StaticFiles):
     def __init__(self, dist: str) -> None:
         super().__init__(directory=dist, html=True, check_dir=False)
         self._index = Path(dist) / "index.html"
+        self._board = Path(dist) / "board.html"
 
     def explorer(self) -> Response:
         """Return the explorer page, or one that says how to build it."""
-        if not self._index.is_file():
-            return HTMLResponse(NOT_BUILT, headers={**SECURITY_HEADERS, "cache-control": REVALIDATE})
-        return FileResponse(self._index, headers={**SECURITY_HEADERS, "cache-control": REVALIDATE})
+        return _page(self._index)
+
+    def board(self) -> Response:
+        """Return the task board, which finds in its address what to show; or a page that says how to build it."""
+        return _page(self._board)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file of the build with its caching rule. Raises HTTPException 404 where there is none."""
@@ -65,3 +68,8 @@ class Pages(StaticFiles):
         response.headers.update(SECURITY_HEADERS)
         response.headers["cache-control"] = FOREVER if path.startswith("assets/") else REVALIDATE
         return response
+
+
+def _page(file: Path) -> Response:
+    headers = {**SECURITY_HEADERS, "cache-control": REVALIDATE}
+    return FileResponse(file, headers=headers) if file.is_file() else HTMLResponse(NOT_BUILT, headers=headers)

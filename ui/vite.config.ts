@@ -13,6 +13,7 @@ export default defineConfig({
     // Monaco's core is one lazy chunk of this order; only GraphQL and JSON are bundled beside it.
     chunkSizeWarningLimit: 3500,
     rolldownOptions: {
+      input: { explorer: "index.html", board: "board.html" },
       // Libraries mark modules for React's server components and compiler; neither is at work here.
       onLog(level, log, report) {
         if (log.code !== "MODULE_LEVEL_DIRECTIVE") report(level, log);

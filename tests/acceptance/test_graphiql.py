@@ -1,31 +1,14 @@
-"""A newcomer's first minute in the explorer, in a real browser: submit a task, follow it to its end, ask nobody else.
+"""A newcomer's first minute in the explorer, in a real browser: submit, follow to the end, ask nobody else."""
 
-Chromium is found on the PATH, or where `HEADWAY_CHROMIUM` says. Screenshots are also copied to the folder
-`HEADWAY_SCREENSHOTS`, if that is set.
-"""
-
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, expect
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.acceptance.browser import Visit, keep
+
 READY_MS = 30_000
 ANSWER_MS = 15_000
 TASK_MS = 60_000
@@ -37,25 +20,8 @@ class Stack(Protocol):
     url: str
 
 
-@dataclass
-class Explorer:
-    """GraphiQL in a browser that has never seen it before, with all it asked for and all it complained about."""
-
-    page: Page
-    origin: str
-    addresses: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def watch(self) -> None:
-        """Record from now on; call it before the first page is opened."""
-        self.page.on("request", lambda request: self.addresses.append(request.url))
-        self.page.on("websocket", lambda socket: self.addresses.append(socket.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
+class Explorer(Visit):
+    """GraphiQL in a browser that has never seen it before."""
 
     @property
     def result(self) -> Locator:
@@ -80,32 +46,6 @@ class Explorer:
     async def run(self) -> None:
         await self.page.get_by_role("button", name="Execute query").click()
 
-    def foreign_addresses(self) -> list[str]:
-        """Return what was asked of any other host. `data:` and `blob:` addresses are asked of nobody."""
-        host = urlsplit(self.origin).netloc
-        return [
-            address
-            for address in self.addresses
-            if urlsplit(address).scheme not in {"data", "blob"} and urlsplit(address).netloc != host
-        ]
-
-
-def chromium() -> str:
-    """Return the path of a Chromium, or fail the test with the way to get one."""
-    named = os.environ.get("HEADWAY_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if not found:
-        pytest.fail("No Chromium: run `apt-get install chromium`, or set HEADWAY_CHROMIUM to the path of one.")
-    return found
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_ARGS))
-        yield launched
-        await launched.close()
-
 
 @pytest.fixture
 async def explorer(browser: Browser, stack: Stack) -> Explorer:
@@ -113,13 +53,6 @@ async def explorer(browser: Browser, stack: Stack) -> Explorer:
     explorer = Explorer(page, stack.url.rstrip("/"))
     explorer.watch()
     return explorer
-
-
-def keep(picture: Path) -> None:
-    """Copy a screenshot to where `HEADWAY_SCREENSHOTS` asks for it."""
-    if kept := os.environ.get("HEADWAY_SCREENSHOTS"):
-        Path(kept).mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, kept)
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql"])

@@ -1,0 +1,176 @@
+"""The task board in a real browser, on a whole stack: a pure client of the public API."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from gql.client import AsyncClientSession
+from playwright.async_api import Browser, Locator, expect
+
+from tests.acceptance.api import PROCESS, http_session, submit
+from tests.acceptance.browser import Visit, keep
+from tests.running_stack import PROJECT, RunningStack
+
+ColorScheme = Literal["light", "dark"]
+AXE = PROJECT / "ui/node_modules/axe-core/axe.min.js"
+ANSWER_MS = 15_000
+TASK_MS = 90_000
+LONG = 9_000
+WIDE, NARROW = (1400, 900), (390, 844)
+
+
+class Board(Visit):
+    """The board in a browser that has never seen it before."""
+
+    async def open(self, path: str = "") -> None:
+        """Open a view and wait until its news come live."""
+        await self.page.goto(f"{self.origin}/board{path}")
+        title = await self.page.title()
+        assert title.startswith("Headway · "), f"{title!r}: are the pages built? cd ui && npm ci && npm run build"
+        await expect(self.badge).to_have_text("LIVE", timeout=ANSWER_MS)
+
+    @property
+    def badge(self) -> Locator:
+        return self.page.locator(".badge")
+
+    @property
+    def bar(self) -> Locator:
+        return self.page.locator(".head progress")
+
+    def row(self, task_id: str) -> Locator:
+        """The row of a task on the live list."""
+        return self.page.get_by_role("row").filter(has=self.page.locator(f'[data-task="{task_id}"]'))
+
+    async def percent(self) -> float:
+        """Return how far the bar on a task's page is."""
+        return float(await self.bar.evaluate("bar => bar.value"))
+
+    async def wait_for_percent(self, above: float) -> float:
+        """Wait until the bar is further than that, and return how far it is."""
+        async with asyncio.timeout(TASK_MS / 1000):  # The page's policy lets no script of ours wait in it.
+            while (percent := await self.percent()) <= above:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return percent
+
+    async def serious_findings(self) -> list[str]:
+        """Return what axe takes for a serious or critical barrier on this page."""
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: dict[str, Any] = await self.page.evaluate("axe.run()")
+        serious = [finding for finding in found["violations"] if finding["impact"] in {"serious", "critical"}]
+        return [f"{finding['id']}: {finding['nodes'][0]['html']}" for finding in serious]
+
+
+async def visit(
+    browser: Browser, stack: RunningStack, size: tuple[int, int] = WIDE, colours: ColorScheme = "light"
+) -> Board:
+    """Return a watched page of the stack."""
+    page = await browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=colours)
+    board = Board(page, stack.url)
+    board.watch()
+    return board
+
+
+@pytest.fixture
+async def board(browser: Browser, stack: RunningStack) -> AsyncIterator[Board]:
+    """The board at its usual size; it must ask nobody else and complain of nothing."""
+    board = await visit(browser, stack)
+    yield board
+    assert board.foreign_addresses() == []
+    assert board.complaints == []
+
+
+@pytest.fixture
+async def http(stack: RunningStack) -> AsyncIterator[AsyncClientSession]:
+    async with http_session(stack.url) as session:
+        yield session
+
+
+async def test_a_task_appears_moves_and_ends_on_the_open_list(board: Board, http: AsyncClientSession) -> None:
+    await board.open()
+    task_id = await submit(http, PROCESS, input={"data": "seen", "iterations": 300})
+    await expect(board.row(task_id)).to_contain_text("SUCCEEDED", timeout=TASK_MS)
+    await expect(board.row(task_id)).to_contain_text("100 %")
+
+
+async def test_a_filter_is_part_of_the_address_and_takes_off_what_leaves_it(
+    board: Board, http: AsyncClientSession
+) -> None:
+    ended = await submit(http, PROCESS, input={"data": "ended", "iterations": 1})
+    await board.open()
+    await expect(board.row(ended)).to_contain_text("SUCCEEDED", timeout=TASK_MS)
+    await board.page.get_by_role("button", name="RUNNING").click()
+    await expect(board.page).to_have_url(re.compile(r"/board/?\?status=RUNNING$"))
+    await expect(board.row(ended)).to_have_count(0)
+    running = await submit(http, PROCESS, input={"data": "running", "iterations": 600})
+    await expect(board.row(running)).to_contain_text("RUNNING", timeout=TASK_MS)
+    await expect(board.row(running)).to_have_count(0, timeout=TASK_MS)
+
+
+async def test_a_reload_in_mid_task_goes_on_and_a_cancel_ends_it(board: Board, http: AsyncClientSession) -> None:
+    task_id = await submit(http, PROCESS, input={"data": "cancelled", "iterations": LONG})
+    await board.open(f"/tasks/{task_id}")
+    before = await board.wait_for_percent(0)
+    await board.wait_for_percent(before)
+    await expect(board.page.locator(".head")).to_contain_text(re.compile(r"/s.* left"))
+    await board.page.reload()
+    await board.wait_for_percent(before)
+    await board.page.get_by_role("button", name="Cancel").click()
+    await expect(board.page.locator(".head .status")).to_have_text("CANCELLED", timeout=ANSWER_MS)
+    # A worker may claim it before the bridge has marked it.
+    told = board.page.locator(".timeline .status").filter(has_not_text="QUEUED")
+    await expect(told).to_have_text(["PENDING", "RUNNING", "CANCELLING", "CANCELLED"], timeout=ANSWER_MS)
+    await board.page.get_by_role("button", name="Retry").click()
+    await expect(board.page).not_to_have_url(re.compile(task_id))
+    await expect(board.page.get_by_role("link", name=task_id)).to_be_visible(timeout=ANSWER_MS)
+    await board.page.get_by_role("button", name="Cancel").click()
+    await expect(board.page.locator(".head .status")).to_have_text("CANCELLED", timeout=ANSWER_MS)
+
+
+async def test_an_unknown_task_is_refused_in_words(board: Board) -> None:
+    await board.open("/tasks/019a0000-0000-7000-8000-000000000000")
+    await expect(board.page.get_by_role("alert")).to_contain_text("019a0000-0000-7000-8000-000000000000")
+
+
+async def test_the_arrow_keys_go_from_row_to_row_and_enter_opens_one(board: Board, http: AsyncClientSession) -> None:
+    ids = [await submit(http, PROCESS, input={"data": str(n), "iterations": 1}) for n in range(3)]
+    await board.open()
+    for task_id in ids:
+        await expect(board.row(task_id)).to_contain_text("SUCCEEDED", timeout=TASK_MS)
+    await board.page.locator(f'[data-task="{ids[-1]}"]').focus()
+    await board.page.keyboard.press("Home")
+    await board.page.keyboard.press("ArrowDown")
+    await board.page.keyboard.press("ArrowDown")
+    await expect(board.page.locator(f'[data-task="{ids[0]}"]')).to_be_focused()
+    await board.page.keyboard.press("Enter")
+    await expect(board.page).to_have_url(re.compile(f"/board/tasks/{ids[0]}$"))
+
+
+@pytest.mark.parametrize(
+    ("look", "size", "colours"),
+    [("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "light")],
+    ids=["light", "dark", "narrow"],
+)
+async def test_no_view_has_a_serious_barrier(
+    browser: Browser,
+    stack: RunningStack,
+    http: AsyncClientSession,
+    look: str,
+    size: tuple[int, int],
+    colours: ColorScheme,
+    tmp_path: Path,
+) -> None:
+    board = await visit(browser, stack, size, colours)
+    task_id = await submit(http, PROCESS, input={"data": look, "iterations": 120})
+    for name, path in (("tasks", ""), ("task", f"/tasks/{task_id}")):
+        await board.open(path)
+        await expect(board.page.locator(".status", has_text="SUCCEEDED").first).to_be_visible(timeout=TASK_MS)
+        picture = tmp_path / f"board-{name}-{look}.png"
+        await board.page.screenshot(path=picture)
+        keep(picture)
+        assert await board.serious_findings() == [], name
+        overflow = await board.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide"
+    assert board.complaints == []

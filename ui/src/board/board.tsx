@@ -1,0 +1,54 @@
+/** The task board's page: its frame, its addresses, and which view is at each. */
+import "./board.css";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Provider } from "urql";
+import { Link, Route, Router, Switch } from "wouter";
+import { Badge } from "./badge";
+import { client } from "./client";
+import { TaskPage } from "./task-page";
+import { TasksPage } from "./tasks-page";
+
+function Board() {
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header>
+        <span className="brand">Headway</span>
+        <nav aria-label="Pages">
+          <Link href="/">Tasks</Link>
+          <a href="/graphql">GraphiQL</a>
+        </nav>
+        <Badge />
+      </header>
+      <main id="main" tabIndex={-1}>
+        <Switch>
+          <Route path="/">
+            <TasksPage />
+          </Route>
+          <Route path="/tasks/:id">{({ id }) => <TaskPage key={id} id={id} />}</Route>
+          <Route>
+            <h1>There is no such page</h1>
+            <p>
+              <Link href="/">Go to the tasks</Link>
+            </p>
+          </Route>
+        </Switch>
+      </main>
+    </>
+  );
+}
+
+const root = document.getElementById("root");
+if (!root) throw new Error("board.html has no element with the id root");
+createRoot(root).render(
+  <StrictMode>
+    <Provider value={client}>
+      <Router base="/board">
+        <Board />
+      </Router>
+    </Provider>
+  </StrictMode>,
+);

@@ -1,0 +1,205 @@
+/** One task: its bar, what can be done about it, its timeline and log, what went in and what came out. */
+import { useEffect, useState } from "react";
+import { Link, useLocation } from "wouter";
+import { Bar, paceOf, sayDuration, sayProgress, sayRate, sayTime, StatusWord } from "./bar";
+import { ask, change, follow, sayError } from "./client";
+import { CancelTask, type FullTask, hasEnded, type Payload, RetryTask, TaskPayload, TaskProgress } from "./documents";
+import { LogView, TimelineView, useTaskEvents } from "./task-events";
+import { useTitle } from "./title";
+import { ValueView } from "./value-view";
+
+function useTask(id: string): { task: FullTask | null; payload: Payload | null; error: string | null } {
+  const [task, setTask] = useState<FullTask | null>(null);
+  const [payload, setPayload] = useState<Payload | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  useEffect(
+    () =>
+      follow(
+        TaskProgress,
+        { id },
+        ({ taskProgress }) => {
+          setTask(taskProgress);
+          setError(null);
+        },
+        (cause) => setError(sayError(cause)),
+      ),
+    [id],
+  );
+  const isThere = task !== null;
+  const ended = task !== null && hasEnded(task.status);
+  useEffect(() => {
+    if (!isThere) return;
+    ask(TaskPayload, { id }).then(
+      (data) => setPayload(data.task),
+      (cause: unknown) => setError(sayError(cause)),
+    );
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies -- the end brings the result.
+  }, [id, isThere, ended]);
+  return { task, payload, error };
+}
+
+export function TaskPage({ id }: { id: string }) {
+  const { task, payload, error } = useTask(id);
+  const events = useTaskEvents(id);
+  useTitle(task ? `${task.status} ${task.kind}` : "Task");
+  return (
+    <>
+      <h1>
+        {task?.kind ?? "Task"} <code className="full-id">{id}</code>
+      </h1>
+      {error && (
+        <p role="alert" className="error">
+          {error}
+        </p>
+      )}
+      {task && <Head task={task} />}
+      {task && (
+        <div className="columns">
+          <TimelineView events={events} />
+          <LogView events={events} />
+          <section aria-labelledby="input">
+            <h2 id="input">Input</h2>
+            {payload && <ValueView value={payload.inputJson} name="input" />}
+          </section>
+          <section aria-labelledby="result">
+            <h2 id="result">Result</h2>
+            {payload && payload.resultJson !== null ? (
+              <ValueView value={payload.resultJson} name="result" />
+            ) : (
+              <p className="empty">{hasEnded(task.status) ? "It ended without a result." : "Not yet."}</p>
+            )}
+          </section>
+          <Facts task={task} />
+        </div>
+      )}
+    </>
+  );
+}
+
+function Head({ task }: { task: FullTask }) {
+  const pace = paceOf(task);
+  return (
+    <section aria-label="Where it stands" className="head">
+      <div className="head-line">
+        <StatusWord status={task.status} />
+        <span className="percent">{sayProgress(task)}</span>
+        {task.progress.total !== null && (
+          <span>
+            {task.progress.current.toLocaleString("en")} of {task.progress.total.toLocaleString("en")}
+          </span>
+        )}
+        {pace && <span>{sayRate(pace.ratePerS)}</span>}
+        {pace?.etaS != null && <span>{sayDuration(pace.etaS)} left</span>}
+        <Actions task={task} />
+      </div>
+      <Bar task={task} />
+      {task.progress.message && <p className="message">{task.progress.message}</p>}
+      {task.error && (
+        <p className="error">
+          <strong>{task.error.code}</strong> {task.error.message}
+        </p>
+      )}
+      {task.cancelReason && <p className="message">Asked to stop: {task.cancelReason}</p>}
+    </section>
+  );
+}
+
+function Actions({ task }: { task: FullTask }) {
+  const [, navigate] = useLocation();
+  const [error, setError] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const attempt = async (act: () => Promise<void>): Promise<void> => {
+    setBusy(true);
+    setError(null);
+    try {
+      await act();
+    } catch (cause) {
+      setError(sayError(cause));
+    } finally {
+      setBusy(false);
+    }
+  };
+  const cancel = async (): Promise<void> => {
+    await change(CancelTask, { id: task.id });
+  };
+  const retry = async (): Promise<void> => {
+    const { retryTask } = await change(RetryTask, { id: task.id });
+    navigate(`/tasks/${retryTask.id}`);
+  };
+  return (
+    <span className="actions">
+      {error && (
+        <span role="alert" className="error">
+          {error}
+        </span>
+      )}
+      {hasEnded(task.status) ? (
+        <button type="button" disabled={isBusy} onClick={() => void attempt(retry)}>
+          Retry
+        </button>
+      ) : (
+        <button
+          type="button"
+          className="danger"
+          disabled={isBusy || task.status === "CANCELLING" || task.cancelReason !== null}
+          onClick={() => void attempt(cancel)}
+        >
+          Cancel
+        </button>
+      )}
+    </span>
+  );
+}
+
+function Facts({ task }: { task: FullTask }) {
+  const moments: [string, string | null][] = [
+    ["Submitted", task.createdAt],
+    ["To start at", task.runAt],
+    ["Deadline", task.deadline],
+    ["Started", task.startedAt],
+    ["Worker seen", task.workerSeenAt],
+    ["Ended", task.finishedAt],
+  ];
+  return (
+    <section aria-labelledby="facts">
+      <h2 id="facts">Facts</h2>
+      <dl>
+        <dt>Attempt</dt>
+        <dd>
+          {task.attempt} of {task.maxAttempts}, {sayDuration(task.timeoutS)} each
+        </dd>
+        <dt>Priority</dt>
+        <dd>{task.priority}</dd>
+        <dt>Owner</dt>
+        <dd>{task.owner}</dd>
+        {moments.map(
+          ([label, moment]) =>
+            moment && (
+              <div className="pair" key={label}>
+                <dt>{label}</dt>
+                <dd>
+                  <time dateTime={moment}>{sayTime(moment)}</time>
+                </dd>
+              </div>
+            ),
+        )}
+        {task.retryOf && (
+          <div className="pair">
+            <dt>Repeats</dt>
+            <dd>
+              <Link href={`/tasks/${task.retryOf}`}>{task.retryOf}</Link>
+            </dd>
+          </div>
+        )}
+        {task.batchId && (
+          <div className="pair">
+            <dt>Batch</dt>
+            <dd>
+              <Link href={`/batches/${task.batchId}`}>{task.batchId}</Link>
+            </dd>
+          </div>
+        )}
+      </dl>
+    </section>
+  );
+}
