@@ -27,6 +27,7 @@ DEPLOY = ROOT / "deploy"
 KUBERNETES = "1.33"
 RUN_ONCE = {"mongodb-init", "load"}
 LOOPBACK = "127.0.0.1:"
+ENDINGS = {"counter": "_total", "histogram": "_bucket"}
 
 
 def run(*argv: str | Path, cwd: Path = ROOT) -> None:
@@ -149,7 +150,7 @@ def test_rules_and_dashboard_name_metrics_that_exist() -> None:
     known = {
         name
         for metric in REGISTRY.collect()
-        for name in (metric.name, f"{metric.name}_total")
+        for name in (metric.name, f"{metric.name}{ENDINGS.get(metric.type, '')}")
         if name.startswith("headway_")
     }
     rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text(encoding="utf-8"))
