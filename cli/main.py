@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.doctor import doctor
+from cli.doctor import doctor
 from cli.item_commands import items
 from cli.task_commands import cancel_tasks, retry_tasks, submit_task, tasks, watch
 from cli.up import bring_up
@@ -113,6 +114,7 @@ app.command()(watch)
 app.command()(tasks)
 app.command("cancel")(cancel_tasks)
 app.command("retry")(retry_tasks)
+app.command()(doctor)
 app.command()(doctor)
 app.add_typer(items, name="items")
 

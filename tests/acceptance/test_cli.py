@@ -1,6 +1,7 @@
 """The commands that speak to a real stack: what they print, and which exit status tells what."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +199,44 @@ def test_shell_completes_kinds_from_the_stack(headway: Headway, stack: RunningSt
     done = headway(HEADWAY_URL=stack.url, **asked)
 
     assert done.stdout.split() == ["processData"]
+
+
+def test_doctor_finds_a_running_stack_well(headway: Headway, stack: RunningStack) -> None:
+    done = headway("doctor", "--data", str(stack.data))
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    for checked in (
+        "gateway",
+        "gateway's clock",
+        "MongoDB",
+        "indexes",
+        "bridge",
+        "tasks",
+        "Redis",
+        "RabbitMQ",
+        "queue",
+    ):
+        assert f"✓ {checked}: " in done.stdout
+    assert done.stdout.endswith("All is well.\n")
+
+
+def test_doctor_says_what_to_do_where_nobody_answers(headway: Headway, tmp_path: Path) -> None:
+    ports = {name: free_port() for name in ("mongodb", "redis", "amqp", "http")}
+    services = {
+        "MONGO_URL": f"mongodb://127.0.0.1:{ports['mongodb']}",
+        "REDIS_URL": f"redis://127.0.0.1:{ports['redis']}",
+        "AMQP_URL": f"amqp://127.0.0.1:{ports['amqp']}",
+    }
+
+    done = headway("doctor", "--data", str(tmp_path), "--url", f"http://127.0.0.1:{ports['http']}", **services)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    for down, variable in (
+        ("gateway", "--url"),
+        ("MongoDB", "MONGO_URL"),
+        ("Redis", "REDIS_URL"),
+        ("RabbitMQ", "AMQP_URL"),
+    ):
+        [advice] = re.findall(rf"^✗ {down}: .*\n    → (.*)$", done.stdout, re.MULTILINE)
+        assert variable in advice
+    assert done.stdout.endswith("4 to mend.\n")
