@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import resource
 import signal
@@ -28,6 +29,8 @@ log = get_logger(__name__)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 """Longer than nginx keeps an idle upstream connection (60 s), so that only nginx ends them."""
+M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 131_072
 OTHER_FILES = 500
 """Open files that are no client's: connections to services, logs, libraries."""
 
@@ -112,9 +115,20 @@ def make_room(connections: int) -> None:
         log.warning("The limit of open files allows fewer connections", connections=allowed - OTHER_FILES)
 
 
+def give_large_blocks_back() -> None:
+    """Have freed blocks of 128 KB and more go back to the system at once.
+
+    glibc keeps them, up to 32 MB each, once it has seen a larger one freed (mallopt(3), M_MMAP_THRESHOLD): four answers
+    of 16 MB left 130 MB behind. Other C libraries have no such thing.
+    """
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+
+
 async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettings) -> None:
     """Open the services, serve until SIGINT or SIGTERM, close them. Raises StartupError."""
     make_room(limits.connections)
+    give_large_blocks_back()
     with bind(settings.host, settings.port) as listener:
         app = create_app(settings, limits, partial(open_replica, identity=identity))
         async with app.router.lifespan_context(app):
