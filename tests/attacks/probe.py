@@ -1,10 +1,11 @@
 """`python -m tests.attacks.probe PORT`: asks `{ __typename }` every 25 ms over one connection until its input ends.
 
 Says when the first answer has come, and at the end prints a Findings as JSON. It is a process of its own, so that what
-an attacker's loop does can't delay it.
+an attacker's loop does can't delay it. PROBE_AUTHORIZATION is what it presents.
 """
 
 import http.client
+import os
 import select
 import sys
 import time
@@ -13,7 +14,7 @@ import msgspec
 
 EVERY_S = 0.025
 BODY = b'{"query":"{ __typename }"}'
-HEADERS = {"content-type": "application/json"}
+HEADERS = {"content-type": "application/json", "authorization": os.environ.get("PROBE_AUTHORIZATION", "")}
 
 
 class Findings(msgspec.Struct, frozen=True):

@@ -77,8 +77,11 @@ class Target:
 
 
 @asynccontextmanager
-async def attacked(target: Target) -> AsyncIterator[Target]:
-    """Attack inside. Then no answer was a 5xx, the probe never waited a second, and nothing of the attack is left."""
+async def attacked(target: Target, margin: int = MEMORY_MARGIN) -> AsyncIterator[Target]:
+    """Attack inside. Then no answer was a 5xx, the probe never waited a second, and nothing of the attack is left.
+
+    The memory may have grown by `margin` bytes.
+    """
     target.statuses.clear()
     memory, logged = target.memory, target.log.stat().st_size
     probe = subprocess.Popen(  # noqa: ASYNC220  # It takes a millisecond.
@@ -88,7 +91,7 @@ async def attacked(target: Target) -> AsyncIterator[Target]:
         assert probe.stdout is not None
         assert await asyncio.to_thread(probe.stdout.readline) == b"watching\n"
         yield target
-        await _await_settled(target, memory)
+        await _await_settled(target, memory, margin)
     except BaseException:
         probe.kill()
         probe.communicate()
@@ -104,11 +107,11 @@ async def attacked(target: Target) -> AsyncIterator[Target]:
     assert '"level": "error"' not in log, log[-4_000:]
 
 
-async def _await_settled(target: Target, memory: int) -> None:
+async def _await_settled(target: Target, memory: int, margin: int) -> None:
     give_up = time.monotonic() + SETTLED_WITHIN_S
     while True:
         held, grown = await target.held(), target.memory - memory
-        if not held and grown < MEMORY_MARGIN:
+        if not held and grown < margin:
             return
         assert time.monotonic() < give_up, f"left: {held}, memory grown by {grown / 1024**2:.0f} MB"
         await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.attacks.attackers import codes, connected, post
+from tests.attacks.attackers import codes, connected, post, post_all
 from tests.attacks.target import FULL, Target, attacked
 
 TIMES = 200 if FULL else 20
@@ -53,6 +53,13 @@ async def test_document_stalls_nobody(target: Target, name: str) -> None:
         answers = await post(target, {"query": DOCUMENTS[name]}, times=TIMES)
         assert len(answers) == TIMES
         assert "INTERNAL" not in codes(answers)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_documents_that_are_all_different_stall_nobody(target: Target, name: str) -> None:
+    async with attacked(target):
+        bodies = [orjson.dumps({"query": f"{DOCUMENTS[name]} #{number}"}) for number in range(TIMES)]
+        assert "INTERNAL" not in codes(await post_all(target, bodies))
 
 
 VARIABLES: dict[str, bytes] = {
@@ -115,3 +122,25 @@ async def test_compressed_body_is_not_unpacked(target: Target, encoding: str) ->
         packed = gzip.compress(b'{"query":"' + b" " * 100_000_000 + b'{ __typename }"}')
         answers = await post(target, packed, {"content-encoding": encoding}, times=4)
         assert codes(answers) == {"UNSUPPORTED_MEDIA_TYPE"}
+
+
+async def test_large_inputs_under_many_names_are_no_large_answer(target: Target) -> None:
+    submit = 'mutation ($x: JSON!) { submitTask(kind: "importItems", input: $x) { id } }'
+    inputs = [{"content": "name\n" + "x" * 1_000_000, "format": "CSV"}] * (60 if FULL else 20)
+    names = " ".join(f"a{number}: inputJson" for number in range(8))
+    queries = (
+        f"{{ tasks(first: 100) {{ nodes {{ {names} }} }} }}",
+        f"{{ tasks(first: 15) {{ nodes {{ {names} }} }} }}",
+        "{ " + " ".join(f"t{number}: tasks(first: 10) {{ nodes {{ inputJson }} }}" for number in range(8)) + " }",
+    )
+    for value in inputs:
+        answers = await post(target, {"query": submit, "variables": {"x": value}})
+        assert codes(answers) == set()
+    async with attacked(target):
+        memory = target.memory
+        for query in queries:
+            answers = await post(target, {"query": query}, times=4)
+            assert codes(answers) == {"RESPONSE_TOO_LARGE"}
+        assert target.memory - memory < 512 * 1024**2
+        answers = await post(target, {"query": "{ tasks(first: 10) { nodes { inputJson } } }"})
+        assert codes(answers) == set()
