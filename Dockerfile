@@ -17,7 +17,7 @@ RUN python -m venv /opt/headway \
     && /opt/headway/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
         --requirement requirements/runtime.txt \
     && pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements/build.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md ./
 COPY cli/ cli/
 COPY core/ core/
 COPY gateway/ gateway/

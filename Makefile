@@ -11,8 +11,8 @@ EXAMPLES ?= 100000
 PY := .venv/bin/python
 NODE := $(CURDIR)/requirements/node
 UI_SOURCES := $(shell find ui -type f -not -path 'ui/node_modules/*' -not -path 'ui/dist/*' 2>/dev/null)
-COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --custom-compile-command "make lock"
+COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock" $(ARGS)
 
 help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
@@ -96,8 +96,9 @@ schema: setup
 	@$(PY) -m gateway.schema_export
 
 lock: setup
-	@$(COMPILE) $(ARGS) --output-file requirements/runtime.txt
-	@$(COMPILE) $(ARGS) --all-extras --output-file requirements/dev.txt
+	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	@$(COMPILE) pyproject.toml --all-extras --output-file requirements/dev.txt
+	@echo setuptools | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/build.txt
 
 clean:
 	@rm -rf .venv ui/dist ui/node_modules tests/node/node_modules build *.egg-info

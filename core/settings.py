@@ -1,5 +1,6 @@
 """Every setting of every process, read from the environment once at its start."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -8,6 +9,8 @@ from pydantic_settings import SettingsConfigDict
 from core.secrets import SecretiveSettings
 
 Broker = Literal["rabbitmq", "direct"]
+SHIPPED_PAGES = Path(__file__).resolve().parents[1] / "gateway" / "dist"
+"""Where a wheel has the built pages; a source tree has them in ui/dist."""
 
 
 class Settings(SecretiveSettings):
@@ -32,7 +35,7 @@ class Settings(SecretiveSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    ui_dist: str = "ui/dist"
+    ui_dist: str = Field(default_factory=lambda: "ui/dist" if Path("ui/dist").is_dir() else str(SHIPPED_PAGES))
     submit_confirm_wait_s: float = Field(0.5, ge=0)
 
     worker_slots: int = Field(4, ge=1, le=1000)

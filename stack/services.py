@@ -16,7 +16,9 @@ from stack.probes import amqp_answers, mongo_answers, port_is_open, redis_answer
 from stack.process import Program, free_port
 
 PROJECT = Path(__file__).resolve().parents[1]
-NGINX_TEMPLATE = PROJECT / "nginx" / "nginx.conf.template"
+SHIPPED_TEMPLATE = Path(__file__).resolve().parent / "nginx.conf.template"
+"""Where a wheel has it; a source tree has it in nginx/."""
+NGINX_TEMPLATE = SHIPPED_TEMPLATE if SHIPPED_TEMPLATE.exists() else PROJECT / "nginx" / "nginx.conf.template"
 RABBITMQ_SCRIPTS = (Path("/usr/lib/rabbitmq/bin"), Path("/opt/rabbitmq/sbin"))
 """Debian's script on the PATH insists on a user of its own; the script it wraps runs as anyone."""
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")

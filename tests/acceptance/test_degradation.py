@@ -98,7 +98,7 @@ def test_without_mongodb_everything_is_unavailable_until_it_is_back(stack_to_cri
     until(lambda: health(stack)[0] == "healthy")
     submitted = told(stack, SUBMIT)["processData"]
     runs_again(stack, submitted["id"])
-    # The stopped server may still have read the refused submit, as any that an outage cuts off: then it is a whole task.
+    # The stopped server may have read the refused submit when it went on: then that is a whole task too.
     assert told(stack, COUNT)["tasks"]["totalCount"] in (before + 1, before + 2)
 
 
