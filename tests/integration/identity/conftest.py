@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,6 +89,13 @@ def _jwk(kid: str, key: PrivateKey) -> dict[str, Any]:
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     """A real HTTP server with the issuer's keys."""
+    with running_issuer() as issuer:
+        yield issuer
+
+
+@contextmanager
+def running_issuer() -> Iterator[Issuer]:
+    """Serve an issuer's keys over HTTP."""
     issuer = Issuer()
     issuer.hold.set()
 
