@@ -18,21 +18,7 @@ from tests.unit.identity.signing import AUDIENCE, ISSUER, OTHER_RSA_KEY, RSA_KEY
 
 FLOOD = 5_000 if FULL else 1_000
 LONG = 86_400
-ALGORITHMS: list[Any] = ["none", "None", "nOnE", "", "HS256", "HS512", "RS256", "PS256", "EdDSA", None, 1, ["RS256"]]
-    "none",
-    "None",
-    "nOnE",
-    "",
-    "HS256",
-    "HS512",
-    "RS256",
-    "PS256",
-    "EdDSA",
-    None,
-    1,
-    ["RS256"],
-    {},
-]
+ALGORITHMS: list[Any] = ["none", "nOnE", "", "HS256", "HS512", "RS256", "PS256", "EdDSA", None, 1, ["RS256"], {}]
 KEY_IDS: list[Any] = ["good", "", None, ["good"], {"kid": "good"}, "../../etc/passwd", "good\x00", 7]
 QUERY = b'{"query":"{ __typename }"}'
 
