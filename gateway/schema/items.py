@@ -14,7 +14,8 @@ from core.errors import BadUserInput, NotFound
 from core.ids import parse_id
 from core.items import MAX_METADATA_DEPTH, MAX_NAME_CHARS, validate_metadata, validate_metadata_key
 from gateway.guard.directives import SCAN_WEIGHT, Cost, page_size
-from gateway.schema.fields import query
+from gateway.schema.fields import ContextInfo, query
+from gateway.schema.item_view import ItemView
 from gateway.schema.node import NodeType
 from gateway.schema.paging import (
     AFTER_HELP,
@@ -31,8 +32,17 @@ from gateway.schema.paging import (
     text_key,
 )
 from gateway.schema.scalars import JSON
+from gateway.schema.selection import selected
 
 MAX_METADATA_CONDITIONS = 10
+STORED = {
+    "name": "name",
+    "description": "description",
+    "metadata": "metadata",
+    "createdAt": "created_at",
+    "updatedAt": "updated_at",
+}
+"""What MongoDB holds of an item beside its id, by the fields that show it."""
 
 
 @strawberry.type(name="Item", description="A thing in the catalogue.")
@@ -48,7 +58,7 @@ class ItemType(NodeType):
     @classmethod
     def is_type_of(cls, source: Any, _: GraphQLResolveInfo[Any]) -> bool:
         """Tell graphql-core that stored items are of this type."""
-        return isinstance(source, documents.Item)
+        return isinstance(source, documents.Item | ItemView)
 
 
 @strawberry.type(description="An item and its place in the list.")
@@ -182,18 +192,20 @@ class ItemQuery:
     @query(ItemConnection, "Items, a page at a time.", page_size(DEFAULT_FIRST, MAX_FIRST))
     async def items(
         self,
+        info: ContextInfo,
         first: Annotated[int | None, strawberry.argument(description=FIRST_HELP)] = DEFAULT_FIRST,
         after: Annotated[str | None, strawberry.argument(description=AFTER_HELP)] = UNSET,
         filter: Annotated[ItemFilter | None, strawberry.argument(description="Which items; null means all.")] = UNSET,
         order: Annotated[
             ItemOrder | None, strawberry.argument(description="In which order; null means NEWEST_FIRST.")
         ] = UNSET,
-    ) -> Page[documents.Item]:
+    ) -> Page[ItemView]:
         return await read_page(
             documents.Item.get_pymongo_collection(),
             filter.query() if filter else {},
             ORDERS[(order or ItemOrder.NEWEST_FIRST).name],
             first=first,
             after=after,
-            view=documents.Item.model_validate,
+            view=ItemView,
+            fields=[STORED[name] for name in selected(info) if name in STORED],
         )

@@ -6,6 +6,7 @@ import strawberry
 from graphql import GraphQLResolveInfo
 
 from core import documents
+from gateway.schema.item_view import ItemView
 from gateway.schema.task_view import TaskView
 
 
@@ -16,7 +17,7 @@ def task_type_name(kind: str) -> str:
 
 def type_name_of(source: Any, info: GraphQLResolveInfo[Any]) -> str | None:
     """Return the name of the object type that a resolver's value has in this schema."""
-    if isinstance(source, documents.Item):
+    if isinstance(source, documents.Item | ItemView):
         return "Item"
     if isinstance(source, TaskView):
         return task_type_name(source.kind) if source.kind in info.context.services.kinds else "UntypedTask"

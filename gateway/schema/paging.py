@@ -1,7 +1,7 @@
 """Keyset pages: cursors that name a place in an order, so that a page costs the same however deep it lies."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -180,12 +180,13 @@ async def read_page(
     first: int | None,
     after: str | None,
     view: Callable[[dict[str, Any]], D],
-    leave_out: tuple[str, ...] = (),
+    fields: Iterable[str] | None = None,
     weigh: Callable[[dict[str, Any]], None] | None = None,
 ) -> Page[D]:
     """Read the page of `first` documents (null: 20) behind `after` (null or unset: from the start).
 
-    What it reads lacks the fields in `leave_out`, and is shown to `weigh` as it comes, which may raise to read no more.
+    What it reads has its id, what it is ordered by, and `fields` (None: everything), and is shown to `weigh` as it
+    comes, which may raise to read no more.
     Raises BadUserInput naming `first` or `after`.
     """
     limit = DEFAULT_FIRST if first is None else first
@@ -193,7 +194,8 @@ async def read_page(
         raise BadUserInput("first", f"1 to {MAX_FIRST}", got=limit)
     behind = order.after(after) if isinstance(after, str) else {}
     bounded = {"$and": [query, behind]} if query and behind else query or behind
-    found = collection.find(bounded, dict.fromkeys(leave_out, 0) or None).sort(order.sort).limit(limit + 1)
+    wanted = None if fields is None else dict.fromkeys((*(key.field for key in order.keys), "_id", *fields), 1)
+    found = collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
     documents = await found.to_list() if weigh is None else await _read_weighed(found, weigh)
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
 

@@ -1,6 +1,6 @@
 """Tasks: the interface, the type for kinds that are not installed, the connection, and how tasks are read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -30,12 +30,21 @@ from gateway.schema.paging import (
     read_page,
 )
 from gateway.schema.scalars import JSON
-from gateway.schema.selection import selects
+from gateway.schema.selection import selected, selects
 from gateway.schema.task_view import SHOWN_TIMELINE, TaskView
-from gateway.shapes import shape_of
+from gateway.shapes import camel_case, shape_of
 
 MAX_KINDS = 100
 LARGE_FIELDS = frozenset({"input", "inputJson", "result", "resultJson"})
+STORED: Mapping[str, tuple[str, ...]] = {
+    **{camel_case(name): (name,) for name in documents.Task.model_fields},
+    "cursor": ("epoch", "n"),
+    "inputJson": ("input",),
+    "resultJson": ("result",),
+}
+"""What MongoDB holds of a task for the fields that show it; its kind and id are always read."""
+UNREAD = {"input": {}, "status": TaskStatus.PENDING.value, "max_attempts": 1, "timeout_s": 1.0}
+"""What a task can't be without, where nobody asks for it."""
 
 
 @strawberry.type(description="How far the latest attempt of a task is.")
@@ -200,9 +209,10 @@ class TaskFilter:
         return found
 
 
-def view_document(document: dict[str, Any]) -> TaskView:
-    """Return the view of a stored task, which may lack the large fields that the query does not ask for."""
-    return TaskView(documents.Task.model_validate({"input": {}, **document}))
+def view_of(fields: Collection[str]) -> Callable[[dict[str, Any]], TaskView]:
+    """Return what makes the view of a stored task of which only these fields were read."""
+    unread = {name: value for name, value in UNREAD.items() if name not in fields}
+    return lambda document: TaskView(documents.Task.model_validate(unread | document))
 
 
 async def find_task(ident: str, visible: Mapping[str, Any]) -> documents.Task:
@@ -232,15 +242,17 @@ async def read_tasks(
 
     given = (info.context.principal.visible, *(filter.conditions() if filter else ()), dict(within or {}))
     conditions = [condition for condition in given if condition]
-    is_large = selects(info, LARGE_FIELDS)
+    names = selected(info)
+    is_large = not LARGE_FIELDS.isdisjoint(names)
+    fields = {"kind", *(field for name in names for field in STORED.get(name, ()))}
     return await read_page(
         documents.Task.get_pymongo_collection(),
         {"$and": conditions} if conditions else {},
         ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
         first=first,
         after=after,
-        view=view_document,
-        leave_out=("checkpoint",) if is_large else ("checkpoint", "input", "result"),
+        view=view_of(fields),
+        fields=fields,
         weigh=weigh if is_large else None,
     )
 

@@ -1,0 +1,88 @@
+"""What a query reads: only the fields that it asks for leave MongoDB, by one command a list, and counts when asked."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo import monitoring
+
+from core.connections import MongoClient, open_mongo
+from core.documents import Item
+from core.settings import Settings
+from tests.integration.gateway_schema.asking import Gateway
+
+
+class Commands(monitoring.CommandListener):
+    """The reading commands that were sent, and what they brought back."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.fields: set[str] = set()
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Keep its name."""
+        if event.command_name in ("find", "aggregate", "count", "getMore", "distinct"):
+            self.sent.append(event.command_name)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Keep the names of what its documents hold."""
+        for document in event.reply.get("cursor", {}).get("firstBatch", ()):
+            self.fields.update(document)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Keep nothing."""
+
+
+COMMANDS = Commands()
+monitoring.register(COMMANDS)
+
+
+@pytest.fixture
+async def mongo(settings: Settings) -> AsyncIterator[MongoClient]:
+    """A client whose commands are heard, which those of other modules are not."""
+    client = await open_mongo(settings)
+    yield client
+    await client.drop_database(settings.mongo_database)
+    await client.close()
+
+
+@pytest.fixture
+async def stored(gateway: Gateway) -> Gateway:
+    """A replica with 30 items and 30 tasks."""
+    await Item.insert_many([Item(name=f"item {n}", metadata={"n": n}) for n in range(30)])
+    for _ in range(30):
+        await gateway.get('mutation { submitTask(kind: "processData", input: {data: "x"}) { id } }')
+    return gateway
+
+
+@pytest.mark.parametrize(
+    ("query", "commands", "fields"),
+    [
+        ("{ items { nodes { id name } } }", ["find"], {"_id", "name"}),
+        ("{ items { nodes { id ...F } } } fragment F on Item { createdAt }", ["find"], {"_id", "created_at"}),
+        ("{ items(order: UPDATED_DESC) { edges { cursor } } }", ["find"], {"_id", "updated_at"}),
+        ("{ items { pageInfo { endCursor } totalCount } }", ["aggregate", "find"], {"_id", "n"}),
+        ("{ tasks { nodes { id kind status } } }", ["find"], {"_id", "kind", "status"}),
+        ("{ tasks { nodes { ... on Node { id } progress { percent } } } }", ["find"], {"_id", "kind", "progress"}),
+        (
+            "{ tasks { edges { node { cursor timeline { at } } } } }",
+            ["find"],
+            {"_id", "kind", "epoch", "n", "timeline"},
+        ),
+        ("{ tasks { nodes { ... on ProcessDataTask { input { data } } } } }", ["find"], {"_id", "kind", "input"}),
+    ],
+)
+async def test_list_is_one_command_for_what_is_asked(
+    stored: Gateway, query: str, commands: list[str], fields: set[str]
+) -> None:
+    COMMANDS.sent.clear()
+    COMMANDS.fields.clear()
+    data: dict[str, Any] = await stored.get(query)
+    assert data
+    assert (sorted(COMMANDS.sent), COMMANDS.fields) == (commands, fields)
+
+
+async def test_two_lists_are_two_commands_however_much_is_in_them(stored: Gateway) -> None:
+    COMMANDS.sent.clear()
+    await stored.get("{ items(first: 30) { nodes { id name metadata } } tasks(first: 30) { nodes { id inputJson } } }")
+    assert COMMANDS.sent == ["find", "find"]
