@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.doctor import doctor
-from cli.doctor import doctor
 from cli.item_commands import items
+from cli.new_kind import DEFAULT_KINDS, new_kind
 from cli.task_commands import cancel_tasks, retry_tasks, submit_task, tasks, watch
 from cli.up import bring_up
 from stack.state import read_state
@@ -48,13 +48,16 @@ def up(
     broker: Annotated[BrokerOption, typer.Option(help="auto: RabbitMQ where it is installed.")] = BrokerOption.AUTO,
     demo: Annotated[bool, typer.Option(help="Run one task and draw its bar.")] = False,
     nginx: Annotated[bool | None, typer.Option(help="By default when there are several gateways.")] = None,
+    kinds: Annotated[Path, typer.Option(help="A folder whose modules are kinds of your own.")] = DEFAULT_KINDS,
+    reload: Annotated[bool, typer.Option("--reload", help="Have saved kinds take effect at once.")] = False,
 ) -> None:
     """Start the whole stack on this machine and serve until Ctrl-C.
 
     MONGO_URL, REDIS_URL and AMQP_URL point it at services that run already; what is not given is started.
     """
     host = os.environ.get("HEADWAY_HOST", DEFAULT_HOST)
-    options = StackOptions(data.resolve(), host, port, gateways, workers, bridges, broker.value, nginx)
+    counts = (gateways, workers, bridges)
+    options = StackOptions(data.resolve(), host, port, *counts, broker.value, nginx, kinds.resolve(), reload)
     raise typer.Exit(asyncio.run(bring_up(options, demo=demo)))
 
 
@@ -115,7 +118,7 @@ app.command()(tasks)
 app.command("cancel")(cancel_tasks)
 app.command("retry")(retry_tasks)
 app.command()(doctor)
-app.command()(doctor)
+app.command("new-kind")(new_kind)
 app.add_typer(items, name="items")
 
 

@@ -38,6 +38,8 @@ class Member:
     backoff: Backoff = field(default_factory=Backoff)
     due: float | None = None
     restarts: int = 0
+    replaced: bool = False
+    """Whether it was told to end so that it starts anew; that is no death to tell of."""
 
     def schedule_restart(self, now: float) -> float:
         """Set `due` and return the pause until then."""
@@ -93,12 +95,21 @@ class Crew:
             self._died.clear()
             now = time.monotonic()
             for member in self._members.values():
+                if member.replaced and not member.child.running:
+                    member.replaced, member.due = False, now
                 if member.due is None and not member.child.running:
                     self._report(member, member.schedule_restart(now))
                 elif member.due is not None and member.due <= now:
                     self._start_again(member, now)
             due = [member.due for member in self._members.values() if member.due is not None]
             await self._await_death(min(due) - now if due else None)
+
+    def replace(self, roles: Sequence[str]) -> None:
+        """Have `keep_up` start the children of some roles anew, each once it has stopped by itself."""
+        for name, member in self._members.items():
+            if any(_is_one_of(role, name) for role in roles) and member.child.running:
+                member.replaced = True
+                member.child.ask_to_stop()
 
     async def _await_death(self, at_most_s: float | None) -> None:
         try:

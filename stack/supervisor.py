@@ -13,6 +13,7 @@ from stack import topology
 from stack.crew import Crew
 from stack.folder import locked
 from stack.process import Guard
+from stack.reload import name_kinds, reload_forever, snapshot
 from stack.state import StackState, remove_state, write_state
 from stack.topology import Foundation, StackOptions
 
@@ -96,19 +97,23 @@ class Supervisor:
             await asyncio.gather(stopped, serving, return_exceptions=True)
 
     async def _serve(self, on_ready: Callable[[], Awaitable[None]]) -> None:
+        kinds_at_start = snapshot(self._options.kinds)
         await self._start()
         self._ready = True
         self._write_state()
-        keeping_up = asyncio.create_task(self._crew.keep_up(), name="keep-up")
         try:
-            await on_ready()
-            await keeping_up
-        finally:
-            keeping_up.cancel()
-            await asyncio.gather(keeping_up, return_exceptions=True)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._crew.keep_up(), name="keep-up")
+                await on_ready()
+                if self._options.reload:
+                    reloading = reload_forever(self._options.kinds, kinds_at_start, self._crew, self._say)
+                    tasks.create_task(reloading, name="reload")
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
 
     async def _start(self) -> None:
         options = self._options
+        name_kinds(options.kinds, os.environ)
         foundation = self._foundation = topology.lay_foundation(options, os.environ)
         await await_services(foundation, foundation.given)
         await self._crew.launch(foundation.chains)

@@ -21,7 +21,10 @@ BrokerChoice = Literal["auto", "rabbitmq", "direct"]
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What was asked for. `port` is for clients; `nginx` None means: when there are several gateways."""
+    """What was asked for. `port` is for clients; `nginx` None means: when there are several gateways.
+
+    Each module in the folder `kinds`, where there is one, is a kind's; `reload` has its changes take effect at once.
+    """
 
     data: Path
     host: str = "127.0.0.1"
@@ -31,6 +34,8 @@ class StackOptions:
     bridges: int = 1
     broker: BrokerChoice = "auto"
     nginx: bool | None = None
+    kinds: Path | None = None
+    reload: bool = False
 
     @property
     def with_nginx(self) -> bool:

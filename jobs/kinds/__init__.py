@@ -6,6 +6,7 @@ runs on the worker's event loop and, told to stop, is cancelled once a second fo
 """
 
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,6 +16,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+ENTRY_POINTS = "headway.kinds"
+"""The group in which an installed package names its modules of kinds."""
 MAX_TIMEOUT_S = 24 * 3600.0
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,13 +128,24 @@ def kind(
     return declare
 
 
+def kind_of(function: Callable[..., Any]) -> Kind:
+    """Return the kind that a function was declared as. Raises LookupError if it was not."""
+    for declared in _registry.values():
+        if declared.function is function:
+            return declared
+    raise LookupError(f"{function.__name__}: expected a function declared with @kind")
+
+
 def load_kinds(modules: Iterable[str] = ()) -> dict[str, Kind]:
-    """Import every module of this package and `modules` beside it; return their kinds, in alphabetical order.
+    """Import every module of this package, those that installed packages name as entry points of the group
+    `headway.kinds`, and `modules`; return their kinds, in alphabetical order.
 
     A module's kinds are those that it declares or imports by name, and those of the package below it. What others have
     imported into this process is not among them. Raises ModuleNotFoundError if one of `modules` is not installed.
     """
-    names = [*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)), *modules]
+    own = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+    installed = sorted({entry.module for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)})
+    names = [*own, *installed, *modules]
     imported = {id(value) for name in names for value in vars(importlib.import_module(name)).values()}
     packages = tuple(f"{name}." for name in names)
     return {
