@@ -63,7 +63,7 @@ def start_stack(
     output = data.parent / f"{data.name}.out"
     stack = RunningStack(headway_up(data, port, options, output, env or {}), f"http://127.0.0.1:{port}", data, output)
     try:
-        _await_ready(stack)
+        await_ready(stack)
     except BaseException:
         stack.process.kill()  # Its guard ends the rest.
         stack.process.wait()
@@ -89,7 +89,8 @@ def headway_up(
         )
 
 
-def _await_ready(stack: RunningStack) -> None:
+def await_ready(stack: RunningStack) -> None:
+    """Wait until the stack answers. Raises AssertionError with its output if it ends before."""
     give_up = time.monotonic() + READY_WITHIN_S
     while not _is_ready(stack):
         assert stack.process.poll() is None, f"headway up ended with {stack.process.returncode}:\n{stack.said()}"
