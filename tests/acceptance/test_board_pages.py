@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from gql.client import AsyncClientSession
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
 from tests.acceptance.api import PROCESS, http_session, submit
 from tests.acceptance.browser import Visit, keep
@@ -129,6 +129,63 @@ async def test_a_reload_in_mid_task_goes_on_and_a_cancel_ends_it(board: Board, h
     await expect(board.page.locator(".head .status")).to_have_text("CANCELLED", timeout=ANSWER_MS)
 
 
+async def test_a_form_made_from_the_kind_submits_and_shows_what_is_refused(board: Board) -> None:
+    await board.open("/submit/processData")
+    await board.page.get_by_label("data").fill("from a form")
+    await board.page.get_by_label("iterations").fill("25")
+    await board.page.get_by_role("button", name="Submit").click()
+    await expect(board.page.locator(".head .status")).to_have_text("SUCCEEDED", timeout=TASK_MS)
+    await expect(board.page.get_by_role("region", name="Result").first).to_contain_text("totalProcessed25")
+    await board.open("/submit/importItems")
+    await board.page.get_by_label("format").select_option("CSV")
+    await board.page.get_by_label("content", exact=True).fill("no header that names it")
+    await board.page.get_by_role("button", name="Submit").click()
+    await expect(board.page.get_by_role("alert")).to_contain_text("expected a header", timeout=ANSWER_MS)
+
+
+async def test_a_batch_is_cancelled_and_retried_after_a_count_and_a_yes(board: Board) -> None:
+    await board.open("/submit/processData")
+    await board.page.get_by_label("data").fill("many")
+    await board.page.get_by_label("iterations").fill(str(LONG))
+    await board.page.get_by_label("How many").fill("12")
+    await board.page.get_by_role("button", name="Submit").click()
+    await expect(board.page).to_have_url(re.compile("/board/batches/"))
+    await expect(board.page.locator(".row[aria-rowindex]")).to_have_count(13, timeout=ANSWER_MS)
+    dialog = board.page.get_by_role("dialog")
+    await board.page.get_by_role("button", name="Cancel all that match").click()
+    await expect(dialog.get_by_role("heading")).to_have_text("Cancel 12 tasks?", timeout=ANSWER_MS)
+    assert await board.serious_findings() == []
+    await dialog.get_by_role("button", name="Cancel 12 tasks").click()
+    await expect(dialog).to_contain_text("12 asked to stop", timeout=ANSWER_MS)
+    await board.page.keyboard.press("Escape")
+    await expect(board.page.locator("main .head")).to_contain_text("12 CANCELLED", timeout=TASK_MS)
+    await expect(board.page.locator("main .head")).to_contain_text("12 of 12 ended")
+    await board.page.get_by_role("button", name="Retry all that match").click()
+    await expect(dialog.get_by_role("heading")).to_have_text("Retry 12 tasks?", timeout=ANSWER_MS)
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_have_count(0)
+
+
+async def test_a_lost_connection_is_shown_and_nothing_is_missed(board: Board, http: AsyncClientSession) -> None:
+    routes: list[WebSocketRoute] = []
+    is_back = asyncio.Event()
+
+    async def route(socket: WebSocketRoute) -> None:
+        if routes:
+            await is_back.wait()
+        routes.append(socket)
+        socket.connect_to_server()
+
+    await board.page.route_web_socket("**/graphql", route)
+    await board.open()
+    await routes[0].close(code=1012, reason="restart")
+    await expect(board.badge).to_have_text("RECONNECTING", timeout=ANSWER_MS)
+    missed = await submit(http, PROCESS, input={"data": "missed", "iterations": 1})
+    is_back.set()
+    await expect(board.badge).to_have_text("LIVE", timeout=ANSWER_MS)
+    await expect(board.row(missed)).to_contain_text("SUCCEEDED", timeout=TASK_MS)
+
+
 async def test_an_unknown_task_is_refused_in_words(board: Board) -> None:
     await board.open("/tasks/019a0000-0000-7000-8000-000000000000")
     await expect(board.page.get_by_role("alert")).to_contain_text("019a0000-0000-7000-8000-000000000000")
@@ -164,9 +221,16 @@ async def test_no_view_has_a_serious_barrier(
 ) -> None:
     board = await visit(browser, stack, size, colours)
     task_id = await submit(http, PROCESS, input={"data": look, "iterations": 120})
-    for name, path in (("tasks", ""), ("task", f"/tasks/{task_id}")):
+    views = {
+        "task": (f"/tasks/{task_id}", ".status >> text=SUCCEEDED"),
+        "tasks": ("", ".status >> text=SUCCEEDED"),
+        "submit": ("/submit/importItems", "form textarea"),
+        "batches": ("/batches", "main > *:nth-child(3)"),
+        "dead-letters": ("/dead-letters", "main > *:nth-child(3)"),
+    }
+    for name, (path, sign) in views.items():
         await board.open(path)
-        await expect(board.page.locator(".status", has_text="SUCCEEDED").first).to_be_visible(timeout=TASK_MS)
+        await expect(board.page.locator(sign).first).to_be_visible(timeout=TASK_MS)
         picture = tmp_path / f"board-{name}-{look}.png"
         await board.page.screenshot(path=picture)
         keep(picture)

@@ -3,13 +3,28 @@ import "./board.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
-import { Link, Route, Router, Switch } from "wouter";
+import { Link, Route, Router, Switch, useLocation } from "wouter";
 import { Badge } from "./badge";
+import { BatchesPage, BatchPage } from "./batch-page";
 import { client } from "./client";
+import { DeadLettersPage } from "./dead-letters-page";
+import { SubmitPage } from "./submit-page";
 import { TaskPage } from "./task-page";
 import { TasksPage } from "./tasks-page";
 
+const VIEWS = [
+  ["/", "Tasks"],
+  ["/submit", "Submit"],
+  ["/batches", "Batches"],
+  ["/dead-letters", "Dead letters"],
+] as const;
+
+function isAt(href: string, place: string): boolean {
+  return href === "/" ? place === "/" || place.startsWith("/tasks/") : place.startsWith(href);
+}
+
 function Board() {
+  const [place] = useLocation();
   return (
     <>
       <a className="skip" href="#main">
@@ -18,7 +33,11 @@ function Board() {
       <header>
         <span className="brand">Headway</span>
         <nav aria-label="Pages">
-          <Link href="/">Tasks</Link>
+          {VIEWS.map(([href, name]) => (
+            <Link key={href} href={href} aria-current={isAt(href, place) ? "page" : undefined}>
+              {name}
+            </Link>
+          ))}
           <a href="/graphql">GraphiQL</a>
         </nav>
         <Badge />
@@ -29,6 +48,14 @@ function Board() {
             <TasksPage />
           </Route>
           <Route path="/tasks/:id">{({ id }) => <TaskPage key={id} id={id} />}</Route>
+          <Route path="/submit/:kind?">{({ kind }) => <SubmitPage name={kind} />}</Route>
+          <Route path="/batches">
+            <BatchesPage />
+          </Route>
+          <Route path="/batches/:id">{({ id }) => <BatchPage key={id} id={id} />}</Route>
+          <Route path="/dead-letters">
+            <DeadLettersPage />
+          </Route>
           <Route>
             <h1>There is no such page</h1>
             <p>

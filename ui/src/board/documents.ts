@@ -1,4 +1,4 @@
-/** Every operation that the board sends, and what it gets. */
+/** What the board asks and follows about tasks, and what it gets. */
 import { gql, type TypedDocumentNode } from "urql";
 
 export const STATUSES = [
@@ -46,9 +46,10 @@ export type Task = {
 };
 
 export type TaskFilter = { kinds?: string[]; statuses?: Status[]; batchId?: string };
-type PageInfo = { hasNextPage: boolean; endCursor: string | null };
+export type PageInfo = { hasNextPage: boolean; endCursor: string | null };
 
-const ROW = gql`
+/** What the board shows of a task in a row. */
+export const ROW = gql`
   fragment Row on Task {
     id
     kind
@@ -184,23 +185,6 @@ export const TaskEvents: TypedDocumentNode<{ taskEvents: TaskEvent }, { id: stri
   }
 `;
 
-export const CancelTask: TypedDocumentNode<{ cancelTask: Task }, { id: string }> = gql`
-  mutation CancelTask($id: ID!) {
-    cancelTask(id: $id, reason: "Asked for on the task board") {
-      ...Row
-    }
-  }
-  ${ROW}
-`;
-
-export const RetryTask: TypedDocumentNode<{ retryTask: { id: string } }, { id: string }> = gql`
-  mutation RetryTask($id: ID!) {
-    retryTask(id: $id) {
-      id
-    }
-  }
-`;
-
 export type Kind = {
   name: string;
   description: string;
@@ -237,5 +221,36 @@ export const LookAtFleet: TypedDocumentNode<Fleet, Record<string, never>> = gql`
     health { status services { name status latencyMs } }
     waiting: tasks(first: 1, order: OLDEST_FIRST, filter: { statuses: [PENDING, QUEUED] }) { nodes { createdAt } }
     ${COUNTS}
+  }
+`;
+
+export type Batch = {
+  id: string;
+  total: number;
+  ended: number;
+  counts: { status: Status; count: number }[];
+  percent: number;
+  ratePerS: number;
+  etaS: number | null;
+  createdAt: string;
+  finishedAt: string | null;
+};
+
+export const BatchProgress: TypedDocumentNode<{ batchProgress: Batch }, { id: string }> = gql`
+  subscription BatchProgress($id: ID!) {
+    batchProgress(id: $id) {
+      id
+      total
+      ended
+      counts {
+        status
+        count
+      }
+      percent
+      ratePerS
+      etaS
+      createdAt
+      finishedAt
+    }
   }
 `;
