@@ -1,6 +1,7 @@
 """How scalars and enums are written: as they are where that is plain to see, by the schema's own word otherwise."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from graphql.pyutils import Undefined
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.scalar import identity
+
+from gateway.schema.scalars import write_date_time
 
 Constant = Callable[[object], str]
 """Gives a value a name in the generated code."""
@@ -45,6 +48,10 @@ def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, re
             return other
         enum = constant(type(next(iter(names))))
         return f"({constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
+    if type_.coerce_output_value is write_date_time:
+        return f"({constant(write_date_time)}({variable}) if type({variable}) is {constant(datetime)} else {other})"
+    if read and (type_ is GraphQLID or type_ is GraphQLString):
+        other = f"(str({variable}) if type({variable}) is {constant(UUID)} else {other})"
     plain = next((test for known, test in _PLAIN.items() if known is type_), None)
     if plain is None and type_.coerce_output_value is identity:
         plain = f"type({{v}}) in {constant(_JSON_TYPES)}"
