@@ -102,6 +102,13 @@ def documents(context: typer.Context) -> None:
     _become("gateway.trusted_command", context)
 
 
+@app.command(context_settings=PASS_ON)
+def check_kinds(context: typer.Context) -> None:
+    """Refuse kinds that can't run what is in flight: exits with 1 and says which tasks. Run it before a deploy."""
+    _point_at_stack(DEFAULT_DATA)
+    _become("jobs.contracts", context)
+
+
 def _point_at_stack(data: Path) -> None:
     """Have the environment name the MongoDB of the stack that runs on this data, unless it names one already."""
     with suppress(FileNotFoundError):
