@@ -1,7 +1,10 @@
 /** The badge that says how live the page is; and, where the gateway wants to know who asks, the way in. */
-import { type FormEvent, useState } from "react";
-import { credential, signIn } from "./client";
-import { type Connection, useConnection } from "./connection";
+import { type FormEvent, useEffect, useState } from "react";
+import { ask, credential, signIn } from "./client";
+import { type Connection, tellServices, useConnection } from "./connection";
+import { AskHealth } from "./documents";
+
+const AGAIN_MS = 3_000;
 
 type Saying = { word: string; why: string };
 
@@ -23,6 +26,18 @@ function say({ link, delivery, down }: Connection): Saying {
 export function Badge() {
   const connection = useConnection();
   const { word, why } = say(connection);
+  const isDegraded = word === "DEGRADED";
+  // A view on which nothing moves hears of nothing that arrives live again.
+  useEffect(() => {
+    if (!isDegraded) return undefined;
+    const tell = (): void =>
+      void ask(AskHealth, {}).then(
+        ({ health }) => tellServices(health.services),
+        () => undefined,
+      );
+    const timer = setInterval(tell, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [isDegraded]);
   return (
     <>
       <output className={`badge badge-${word.toLowerCase().replace(" ", "-")}`} title={why} aria-live="polite">

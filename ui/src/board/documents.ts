@@ -208,6 +208,20 @@ export const Kinds: TypedDocumentNode<{ taskKinds: Kind[] }, Record<string, neve
 `;
 
 export type Service = { name: string; status: "UP" | "DOWN"; latencyMs: number | null };
+
+export const AskHealth: TypedDocumentNode<Pick<Fleet, "health">, Record<string, never>> = gql`
+  query AskHealth {
+    health {
+      status
+      services {
+        name
+        status
+        latencyMs
+      }
+    }
+  }
+`;
+
 type Count = { totalCount: number };
 export type Fleet = {
   health: { status: "HEALTHY" | "DEGRADED" | "UNHEALTHY"; services: Service[] };
