@@ -11,7 +11,7 @@ from gateway.plans.same import Same
 from gateway.shapes import INT_MAX
 
 SHOWN_TIMELINE = 10
-"""Entries shown of a timeline, which may hold 500: a task that failed at all of its three tries has 10."""
+"""Entries shown of a timeline unless more are asked for: a task that failed at all of its three tries has 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,6 @@ class TaskView:
     def progress(self) -> ProgressView:
         return ProgressView(self.document.progress)
 
-    @property
-    def timeline(self) -> list[TimelineView]:
-        return [TimelineView(entry) for entry in self.document.timeline[-SHOWN_TIMELINE:]]
+    def timeline(self, last: int) -> list[TimelineView]:
+        """Return the latest entries of its timeline, oldest first."""
+        return [TimelineView(entry) for entry in self.document.timeline[-last:]]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -12,6 +12,7 @@ from strawberry import UNSET
 from core import documents
 from core.errors import BadUserInput, NotFound
 from core.ids import parse_id
+from core.transition import TIMELINE_LENGTH
 from gateway.guard.directives import LARGE_WEIGHT, SCAN_WEIGHT, Cost, ListSize, page_size
 from gateway.schema.enums import Delivery, Priority, TaskStatus
 from gateway.schema.fields import ContextInfo, query
@@ -95,6 +96,18 @@ def _result_json(root: TaskView, info: ContextInfo) -> JSON | None:
     return None if result is None else JSON(result)
 
 
+def _timeline(
+    root: TaskView,
+    last: Annotated[
+        int | None, strawberry.argument(description=f"How many of them, 1 to {TIMELINE_LENGTH}: all that are kept.")
+    ] = SHOWN_TIMELINE,
+) -> list[TimelineEntry]:
+    limit = SHOWN_TIMELINE if last is None else last
+    if not 1 <= limit <= TIMELINE_LENGTH:
+        raise BadUserInput("last", f"1 to {TIMELINE_LENGTH}", got=limit)
+    return cast("list[TimelineEntry]", root.timeline(limit))
+
+
 @strawberry.interface(name="Task", description="Work that was submitted, from its submit to its end.")
 class TaskType(NodeType):
     """Its source is a TaskView. Each installed kind adds a type with its own `input` and `result`."""
@@ -126,8 +139,16 @@ class TaskType(NodeType):
     cancel_reason: str | None = strawberry.field(description="Why it was asked to stop.")
     retry_of: strawberry.ID | None = strawberry.field(description="The ended task that this one repeats.")
     timeline: list[TimelineEntry] = strawberry.field(
-        description=f"Its changes of status, oldest first: the latest {SHOWN_TIMELINE}. `taskEvents` tells of all.",
-        directives=[ListSize(assumed_size=SHOWN_TIMELINE)],
+        resolver=_timeline,
+        description="Its latest changes of status, oldest first. `taskEvents` tells of progress and log lines, too.",
+        directives=[
+            ListSize(
+                assumed_size=SHOWN_TIMELINE,
+                slicing_arguments=["last"],
+                require_one_slicing_argument=False,
+                maximum=TIMELINE_LENGTH,
+            )
+        ],
     )
     published_at: datetime | None = strawberry.field(
         description="When the broker confirmed that it holds the task; null until then, and where there is no broker."

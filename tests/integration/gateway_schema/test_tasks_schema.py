@@ -10,7 +10,7 @@ import pytest
 from core import transitions
 from core.clock import utc_now
 from core.connections import open_redis
-from core.documents import Item, Task, TaskFailure, TaskProgress
+from core.documents import Item, Task, TaskFailure, TaskProgress, TimelineEntry
 from core.events import Cursor
 from core.ids import new_id
 from core.settings import Settings
@@ -74,6 +74,22 @@ async def test_a_result_is_typed_and_json(gateway: Gateway) -> None:
         "input": {"iterations": 2},
         "result": typed,
     }
+
+
+async def test_a_timeline_is_shown_as_far_as_it_is_asked_for(gateway: Gateway) -> None:
+    entries = [
+        TimelineEntry(epoch=epoch, n=1, at=utc_now(), attempt=epoch, status=TaskStatus.QUEUED, by="test")
+        for epoch in range(1, 31)
+    ]
+    task = await make_task(timeline=entries, epoch=30).insert()
+    query = "query($id: ID!) { task(id: $id) { few: timeline { attempt } all: timeline(last: 500) { attempt } } }"
+    shown = (await gateway.get(query, id=str(task.id)))["task"]
+    assert [entry["attempt"] for entry in shown["few"]] == list(range(21, 31))
+    assert [entry["attempt"] for entry in shown["all"]] == list(range(1, 31))
+    for last in (0, 501):
+        query = "query($id: ID!, $n: Int) { task(id: $id) { timeline(last: $n) { at } } }"
+        refused = await gateway.ask(query, id=str(task.id), n=last)
+        assert refused.code == "BAD_USER_INPUT"
 
 
 async def test_a_task_of_a_kind_that_is_not_installed_is_untyped(gateway: Gateway) -> None:

@@ -20,7 +20,7 @@ interface Node { id: ID! }
 interface Task implements Node { id: ID! kind: String! status: TaskStatus! progress: Progress! error: TaskError
   inputJson: JSON! resultJson: JSON attempt: Int! maxAttempts: Int! priority: Priority! cursor: String!
   delivery: Delivery! createdAt: DateTime! startedAt: DateTime finishedAt: DateTime workerSeenAt: DateTime
-  progressAt: DateTime cancelReason: String retryOf: ID timeline: [TimelineEntry!]! }
+  progressAt: DateTime cancelReason: String retryOf: ID timeline(last: Int = 10): [TimelineEntry!]! }
 type TimelineEntry { status: TaskStatus! at: DateTime! attempt: Int! by: String! reason: String error: TaskError }
 type ProcessDataInputView { data: String! iterations: Int! }
 type ProcessDataResult { processedItems: [ProcessedItem!]! totalProcessed: Int! }

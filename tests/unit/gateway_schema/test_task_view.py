@@ -10,7 +10,7 @@ from core.documents import Task, TaskProgress, TimelineEntry
 from core.errors import BadUserInput
 from core.states import Priority, TaskStatus
 from gateway.schema.scalars import SCALARS, BigInt, read_attribute, read_date_time, write_date_time
-from gateway.schema.task_view import SHOWN_TIMELINE, ProgressView, TaskView, TimelineView
+from gateway.schema.task_view import ProgressView, TaskView, TimelineView
 from gateway.submit import SubmitOptions
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,13 +43,13 @@ def test_a_timeline_entry_has_an_error_only_with_a_code() -> None:
     assert (failed.error.code, failed.error.message, failed.cursor) == ("TIMEOUT", "took too long", "2-3")
 
 
-def test_no_more_of_a_timeline_is_shown_than_is_paid_for() -> None:
+@pytest.mark.parametrize("last", [1, 499, 500, 501])
+def test_the_latest_of_a_timeline_are_shown_in_order(last: int) -> None:
     entries = [
         TimelineEntry(epoch=epoch, n=1, at=NOW, attempt=1, status=TaskStatus.QUEUED, by="w1") for epoch in range(1, 501)
     ]
-    task = Task.model_construct(timeline=entries)
-    shown = [entry.cursor for entry in TaskView(task).timeline]
-    assert shown == [f"{epoch}-1" for epoch in range(501 - SHOWN_TIMELINE, 501)]
+    shown = [entry.cursor for entry in TaskView(Task.model_construct(timeline=entries)).timeline(last)]
+    assert shown == [f"{epoch}-1" for epoch in range(max(1, 501 - last), 501)]
 
 
 def test_moments_are_written_in_utc_with_milliseconds() -> None:

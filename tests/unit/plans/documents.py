@@ -113,9 +113,12 @@ def _selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) ->
     fields = [(name, field) for name, field in fields if name != "totalCount" or draw(st.integers(0, 3)) == 0]
     for name, field in draw(st.lists(st.sampled_from(fields), max_size=6)) if fields else ():
         alias = f"{name}_{draw(st.integers(1, 2))}: " if draw(st.integers(0, 3)) == 0 else ""
+        arguments = ""
+        if "last" in field.args and (last := draw(st.sampled_from([None, "null", "2", "0"]))):
+            alias, arguments = f"{name}_last_{last}: ", f"(last: {last})"
         inner = get_named_type(field.type)
         below = "" if is_leaf_type(inner) else _selection(draw, inner, depth - 1, fragments)
-        parts.append(f"{alias}{name}{_condition(draw)} {below}")
+        parts.append(f"{alias}{name}{arguments}{_condition(draw)} {below}")
     for _ in range(draw(st.integers(0, 2))):
         parts.append(_fragment(draw, type_, depth, fragments))
     return "{ " + " ".join(parts or ["__typename"]) + " }"
