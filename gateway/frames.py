@@ -1,8 +1,8 @@
 """What the events of subscriptions come to: rendered once for all who are told the same, by the plan if there is one.
 
 Followers of a task are handed the same objects, and what a plan makes of them depends on nothing else but who asks: the
-variables that decide which fields are there have plans of their own, and no field below a subscription's root that a
-plan renders has arguments. So the outcome is kept for a moment under the plan, whoever asks, and the event.
+variables that decide which fields are there have plans of their own, and the arguments of fields that a plan renders
+stand in the document. So the outcome is kept for a moment under the plan, whoever asks, and the event.
 """
 
 from collections import OrderedDict
