@@ -15,6 +15,7 @@ from core.grouping import GroupCommit
 from core.messages import TaskMessage
 from core.states import HELD
 from core.streams import StreamEvent
+from core.telemetry import get_logger
 from core.transition import Transition
 from core.transitions import claimed
 
@@ -23,8 +24,13 @@ LEASE_S = 10.0
 READ_BACK_ENTRIES = 6
 """Timeline entries read to find what was just written: others may have added to it meanwhile."""
 
+log = get_logger(__name__)
 Committed = StreamEvent | None | BulkWriteError
 """What came of one transition of a batch: its event, nothing where someone was first, or why MongoDB refused it."""
+
+
+TOO_LARGE = frozenset({10334, 17419, 17420})
+"""MongoDB's codes for a document that is larger than it stores, or would become so."""
 
 
 class Ledger:
@@ -57,19 +63,28 @@ class Ledger:
 
         Raises PyMongoError if MongoDB does not answer or refuses it; repeating the same transition is safe.
         """
-        return _event_or_raise(await self._commits.submit(transition))
+        committed = await self._commits.submit(transition)
+        if isinstance(committed, BulkWriteError):
+            raise committed
+        return committed
 
     async def commit_all(self, transitions: Sequence[Transition]) -> list[StreamEvent | None]:
-        """Write several in one batch; like `commit` for each, in their order."""
+        """Write several in one batch; like `commit` for each, in their order. One that MongoDB refuses stays undone."""
         committed = await self._commit_batch(list(transitions)) if transitions else []
-        return [_event_or_raise(each) for each in committed]
+        for transition, each in zip(transitions, committed, strict=True):
+            if isinstance(each, BulkWriteError):
+                log.error("MongoDB refuses a change", task_id=str(transition.task_id), status=transition.status.value)
+        return [None if isinstance(each, BulkWriteError) else each for each in committed]
 
     async def _commit_batch(self, transitions: list[Transition]) -> list[Committed]:
         refused: dict[int, BulkWriteError] = {}
         try:
             await self._collection.bulk_write([transition.operation() for transition in transitions], ordered=False)
         except BulkWriteError as exc:  # One that MongoDB refuses, too large perhaps, is no reason to stop the others.
-            refused = {error["index"]: exc for error in exc.details["writeErrors"]}
+            refused = {
+                error["index"]: BulkWriteError({**exc.details, "writeErrors": [error]})
+                for error in exc.details["writeErrors"]
+            }
             if not refused:
                 raise
         found = self._collection.find(
@@ -105,10 +120,9 @@ class Ledger:
         await self._commits.aclose()
 
 
-def _event_or_raise(committed: Committed) -> StreamEvent | None:
-    if isinstance(committed, BulkWriteError):
-        raise committed
-    return committed
+def is_too_large(refusal: BulkWriteError) -> bool:
+    """Return whether repeating the write is of no use, because the document would be larger than MongoDB stores."""
+    return any(error.get("code") in TOO_LARGE for error in refusal.details["writeErrors"])
 
 
 def _event_of(transition: Transition, timeline: Sequence[dict[str, Any]]) -> StreamEvent | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from core.clock import utc_now
 from core.documents import TaskFailure
@@ -22,7 +22,7 @@ from jobs.attempt import Attempt, Interruption
 from jobs.context import LoopContext
 from jobs.dead_letters import bury_task
 from jobs.kinds import Kind
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, is_too_large
 from jobs.losses import is_suspect
 from jobs.metrics import ATTEMPT_SECONDS, ATTEMPTS, LOSSES
 from jobs.outcome import Died, Outcome, Raised, Returned, Stopped, raised, returned
@@ -86,7 +86,12 @@ class Runner:
             return None
         if isinstance(outcome, Raised) and outcome.trace:
             log.warning("Attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
-        status = await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
+        try:
+            status = await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
+        except BulkWriteError:
+            log.warning("An end is too large", task_id=str(task.id), kind=task.kind)
+            refused = Raised("BAD_RESULT", "with its input it is larger than MongoDB stores", is_permanent=True)
+            status = await self._write(attempt, lambda cursor: self._end(attempt, refused, cursor))
         if isinstance(outcome, Died) and status is not None:
             LOSSES.labels("process").inc()
         if kind is None and status is TaskStatus.FAILED:
@@ -167,6 +172,8 @@ class Runner:
             try:
                 return await self._ledger.commit(transition)
             except PyMongoError as exc:
+                if isinstance(exc, BulkWriteError) and is_too_large(exc):
+                    raise
                 log.warning("A state waits for MongoDB", task_id=str(attempt.task_id), error=str(exc))
                 await asyncio.sleep(MONGO_RETRY_S)
 

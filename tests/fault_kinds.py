@@ -109,3 +109,21 @@ def spin(ctx: TaskContext, input: StepsInput) -> Empty:
 def suicidal(ctx: TaskContext, input: StepsInput) -> Empty:
     """End the process that runs it."""
     os._exit(9)
+
+
+class BulkyInput(BaseModel):
+    """As large as it is."""
+
+    text: str = Field("", description="Anything.")
+
+
+class Bulk(BaseModel):
+    """As large as a result may be."""
+
+    text: str = Field(description="Nothing to read.")
+
+
+@kind(timeout_s=60, max_attempts=3)
+async def bulky(_ctx: AsyncTaskContext, _input: BulkyInput) -> Bulk:
+    """Return what is too large together with a large input."""
+    return Bulk(text="y" * 7_900_000)

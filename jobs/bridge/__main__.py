@@ -59,11 +59,12 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
             if answered - started > SLOW_S:
                 log.warning("MongoDB is slow; no lease is judged for now", took_s=round(answered - started, 1))
                 doubts_until = answered + LEASE_S
-            if before is not None and not has_led:
-                log.info("This bridge leads")
-                had_gap = utc_now() - before > timedelta(seconds=LEASE_S / 2)
-                judges_at = answered + LEASE_S if had_gap else answered
             if before is not None:
+                if utc_now() - before > timedelta(seconds=LEASE_S / 2):
+                    doubts_until = answered + LEASE_S
+                if not has_led:
+                    log.info("This bridge leads")
+                    judges_at = answered
                 await reconciler.scan(judges_leases=answered >= max(judges_at, doubts_until))
                 await start_due_until(started + SCAN_EVERY_S, reconciler)
         except PyMongoError as exc:

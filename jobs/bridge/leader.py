@@ -21,14 +21,17 @@ class Leadership:
         self._collection = collection
         self._name = name
         self.leads = False
-        """What the latest answer of MongoDB said."""
+        """What MongoDB said last; False if it did not answer."""
 
     async def hold(self) -> datetime | None:
         """Take or renew the lease; return until when the one before it ran (the beginning of time if there was none),
         or None if another bridge leads. Raises PyMongoError."""
-        before = await self._take()
-        self.leads = before is not None
-        LEADS.set(self.leads)
+        before = None
+        try:
+            before = await self._take()
+        finally:
+            self.leads = before is not None
+            LEADS.set(self.leads)
         return before
 
     async def _take(self) -> datetime | None:

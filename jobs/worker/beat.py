@@ -92,6 +92,7 @@ class Beat(threading.Thread):
                 MISSED_BEATS.inc()
                 log.warning("No beat", error=str(exc), running=len(attempts))
                 beat_at = time.monotonic() + RETRY_EVERY_S
+            self._looked_at = time.monotonic()
 
     def _beat(self, attempts: Sequence[Attempt]) -> None:
         now = utc_now()

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
 from pymongo.errors import BulkWriteError
 
 from core.connections import MongoClient
@@ -11,7 +10,8 @@ from core.documents import Task
 from core.events import Cursor
 from core.states import TaskStatus
 from core.transitions import succeeded
-from jobs.ledger import Ledger
+from jobs.ledger import Ledger, is_too_large
+from tests.integration.jobs.conftest import Launch, Submit, until
 
 
 async def test_write_that_is_refused_stops_no_other_of_its_batch(mongo: MongoClient) -> None:
@@ -35,9 +35,20 @@ async def test_write_that_is_refused_stops_no_other_of_its_batch(mongo: MongoCli
     assert event is not None
     assert not isinstance(event, BaseException)
     assert event.cursor == Cursor(2, 2)
-    with pytest.raises(BulkWriteError):
-        await ledger.commit_all(ends)
+    assert is_too_large(refused)
+    assert await ledger.commit_all(ends) == [None, event]
     await ledger.aclose()
     stored = await Task.get(small.id)
     assert stored is not None
     assert stored.status is TaskStatus.SUCCEEDED
+
+
+async def test_end_that_mongodb_can_not_hold_fails_its_task_and_no_other(launch: Launch, submit: Submit) -> None:
+    launch("bridge")
+    launch("worker", HEADWAY_KIND_MODULES="tests.fault_kinds")
+    large = await submit("bulky", {"text": "x" * 9_000_000})
+    small = await submit("bulky", {})
+    failed = await until(large.id, TaskStatus.FAILED, TaskStatus.SUCCEEDED)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code, failed.attempt) == (TaskStatus.FAILED, "BAD_RESULT", 1)
+    assert (await until(small.id, TaskStatus.FAILED, TaskStatus.SUCCEEDED)).status is TaskStatus.SUCCEEDED
