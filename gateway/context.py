@@ -21,6 +21,7 @@ from jobs.kinds import Kind
 
 MAX_LARGE_BYTES = 16 * 1024 * 1024
 """Of inputs and results of tasks, read for one operation or event, however much or little of them it answers with."""
+MUCH_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class LargeValues:
         self.read += len(bson.encode({"": value}))
         if self.read > MAX_LARGE_BYTES:
             raise ResponseTooLarge(MAX_LARGE_BYTES)
+
+    @property
+    def is_much(self) -> bool:
+        """Whether it matters how often it stands in the answer."""
+        return self.read > MUCH_BYTES
 
     def reset(self) -> None:
         """Begin anew, for the next event."""

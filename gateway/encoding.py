@@ -11,20 +11,22 @@ import orjson
 
 LEVELS = 4
 """How deep a response is taken apart: its members, the root fields, a connection's fields, its entries."""
+DEEP = 8
+"""The same where it holds large values: a batch's connection, edges, entries, and each field of them."""
 
 
 class _TooLarge(Exception):  # It is no error: the caller is told by None.
     """More has been written than is allowed."""
 
 
-def encode_within(response: Mapping[str, Any], max_bytes: int) -> bytes | None:
+def encode_within(response: Mapping[str, Any], max_bytes: int, levels: int = LEVELS) -> bytes | None:
     """Return the same bytes as orjson, or None where they are more than `max_bytes`.
 
-    Of what is too much, no more is written than one entry of a list, or one field of an object.
+    Of what is too much, no more is written than what lies below so many levels, once.
     """
     pieces: list[bytes] = []
     try:
-        _write(response, LEVELS, pieces, max_bytes)
+        _write(response, levels, pieces, max_bytes)
     except _TooLarge:
         return None
     return b"".join(pieces)

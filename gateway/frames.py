@@ -20,6 +20,8 @@ from gateway.plans.executor import PlannedExecutor
 MAX_FRAMES = 64
 """Events are told to all as they come; for who comes later than this, they are rendered once more."""
 MAX_FRAMES_BYTES = 4 * 1024 * 1024
+MAX_FRAME_BYTES = 256 * 1024
+"""A larger one is not kept: beside its bytes it holds the values that they were written from."""
 
 _RENDERED, _SHARED, _EXECUTED = (FRAMES.labels(made) for made in ("rendered", "shared", "executed"))
 
@@ -68,8 +70,8 @@ class Frames:
         if data is None:
             return None
         _RENDERED.inc()
-        outcome = Outcome(data, extensions=told, max_bytes=self._max_response_bytes)
-        if key is not None:
+        outcome = Outcome(data, extensions=told, max_bytes=self._max_response_bytes, is_large=context.large.is_much)
+        if key is not None and len(outcome.encode()) <= MAX_FRAME_BYTES:
             self._keep(key, outcome)
         return outcome
 

@@ -10,7 +10,7 @@ from graphql import ExecutionResult, GraphQLError
 
 from core.errors import ResponseTooLarge
 from gateway.context import OperationContext
-from gateway.encoding import encode_within
+from gateway.encoding import DEEP, LEVELS, encode_within
 from gateway.errors import mask
 from gateway.transports.limits import MAX_RESPONSE_BYTES
 
@@ -27,6 +27,8 @@ class Outcome:
     began: bool = True
     extensions: Mapping[str, Any] | None = None
     max_bytes: int = MAX_RESPONSE_BYTES
+    is_large: bool = False
+    """Whether it holds values of which a few, under a few names, are too much."""
 
     def encode(self) -> bytes:
         """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
@@ -46,7 +48,7 @@ class Outcome:
             response["errors"] = self.errors
         if self.extensions:
             response["extensions"] = self.extensions
-        written = encode_within(response, self.max_bytes)
+        written = encode_within(response, self.max_bytes, DEEP if self.is_large else LEVELS)
         return written if written is not None else orjson.dumps(self._too_large())
 
     def _too_large(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def outcome_of(
 ) -> Outcome:
     """Return what graphql-core came to, with its errors as clients see them; `told` are the extensions."""
     errors = masked(result.errors, context) if result.errors else ()
-    return Outcome(result.data, errors, extensions=told, max_bytes=max_bytes)
+    return Outcome(result.data, errors, extensions=told, max_bytes=max_bytes, is_large=context.large.is_much)
 
 
 def masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:

@@ -56,7 +56,7 @@ class StoredDocuments:
         """Take over what was added and removed. The texts of known ones, which can't change, are not read again."""
         collection = TrustedDocument.get_pymongo_collection()
         listed = await collection.find({}, {"_id": 1}).sort("_id").limit(MAX_DOCUMENTS).to_list()
-        present = {document["_id"] for document in listed}
+        present = {document["_id"] for document in listed if isinstance(document["_id"], str)}
         for gone in self.texts.keys() - present:
             del self.texts[gone]
         room = MAX_TOTAL_CHARS - sum(map(len, self.texts.values()))

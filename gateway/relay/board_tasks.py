@@ -19,7 +19,7 @@ TOLD_LIMIT = 50_000
 STALE_LIMIT = 10_000
 """Tasks that may wait to be read. What happens to others meanwhile is found by the look at what changed."""
 STORED_WITH_MORE = frozenset({TaskStatus.SCHEDULED, TaskStatus.RETRYING})
-"""What is stored with these states and not told with them: when the task is due."""
+"""States with which more is stored than is told: when the task is due."""
 
 
 class Change(NamedTuple):
@@ -70,7 +70,8 @@ class BoardTasks:
 
     def _hear_state(self, task_id: UUID, row: Row, cursor: Cursor, event: StateChanged) -> None:
         task = self.known(task_id)
-        if task is None or event.status in STORED_WITH_MORE or not _leads_to(task, cursor):
+        is_published_since = event.status is TaskStatus.QUEUED and task is not None and task.published_at is None
+        if task is None or is_published_since or event.status in STORED_WITH_MORE or not _leads_to(task, cursor):
             self.doubt(task_id)
         else:
             row.task = fold(task, cursor, event)

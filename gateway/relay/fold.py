@@ -71,6 +71,11 @@ def _state_changed(task: Task, cursor: Cursor, event: StateChanged) -> dict[str,
         changes |= {"cancel_requested_at": task.cancel_requested_at or event.at, "cancel_reason": event.reason}
     elif event.status.is_terminal:
         changes |= {"finished_at": event.at, "error": _failure(event)}
+        if event.status is TaskStatus.CANCELLED:
+            changes |= {
+                "cancel_requested_at": task.cancel_requested_at or event.at,
+                "cancel_reason": event.reason or task.cancel_reason,
+            }
     return changes
 
 

@@ -2,9 +2,11 @@
 
 import types
 from collections.abc import Mapping
+from typing import Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.utils.str_converters import to_camel_case
 
 from gateway.identity.rules import enforce
 from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
@@ -33,21 +35,23 @@ class Subscription(TaskSubscription, BoardSubscription, BatchSubscription):
     """The root of subscriptions."""
 
 
+OWN_MUTATIONS: tuple[Any, ...] = (ItemMutation, SubmitMutation, BatchMutation, ControlMutation, DeadLetterMutation)
+BUILT_IN = frozenset(
+    to_camel_case(field.python_name) for own in OWN_MUTATIONS for field in own.__strawberry_definition__.fields
+)
+
+
 def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
     """Return the schema with these kinds in it, each root field of which asks for its role.
 
-    Raises TypeError where a kind's models can't become GraphQL types, or a field has no rule.
+    Raises TypeError where a kind's models can't become GraphQL types, its name is taken, or a field has no rule.
     Its resolvers expect a gateway.context.OperationContext whose services know the same kinds.
     """
+    if taken := BUILT_IN & kinds.keys():
+        raise TypeError(f"a kind can't be called {min(taken)}: that mutation is Headway's own")
     added = build_kind_types(kinds)
-    bases = (
-        ItemMutation,
-        *((added.mutation,) if added.mutation else ()),
-        SubmitMutation,
-        BatchMutation,
-        ControlMutation,
-        DeadLetterMutation,
-    )
+    first, *others = OWN_MUTATIONS
+    bases = (first, *((added.mutation,) if added.mutation else ()), *others)
     mutation = strawberry.type(
         types.new_class("Mutation", bases), name="Mutation", description="What can be changed and submitted."
     )

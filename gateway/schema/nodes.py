@@ -10,6 +10,7 @@ from core.ids import parse_id
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.node import NodeType
 from gateway.schema.task_view import TaskView
+from gateway.schema.tasks import read_task
 
 
 @strawberry.type
@@ -21,6 +22,5 @@ class NodeQuery:
         self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
     ) -> documents.Item | TaskView | None:
         ident = parse_id(id)
-        visible = info.context.principal.visible
-        item, task = await asyncio.gather(documents.Item.get(ident), documents.Task.find_one({"_id": ident, **visible}))
-        return item or (TaskView(task) if task else None)
+        item, task = await asyncio.gather(documents.Item.get(ident), read_task(info, ident))
+        return item or task

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -31,7 +32,7 @@ from gateway.schema.paging import (
     read_page,
 )
 from gateway.schema.scalars import JSON
-from gateway.schema.selection import selected, selects
+from gateway.schema.selection import selected
 from gateway.schema.task_view import SHOWN_TIMELINE, TaskView
 from gateway.shapes import camel_case, shape_of
 
@@ -236,12 +237,21 @@ def view_of(fields: Collection[str]) -> Callable[[dict[str, Any]], TaskView]:
     return lambda document: TaskView(documents.Task.model_validate(unread | document))
 
 
-async def find_task(ident: str, visible: Mapping[str, Any]) -> documents.Task:
-    """Return the `visible` task with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
-    task = await documents.Task.find_one({"_id": parse_id(ident), **visible})
-    if task is None:
-        raise NotFound("task", ident)
-    return task
+async def read_task(info: ContextInfo, ident: UUID) -> TaskView | None:
+    """Read what is asked of the task with this id, None if there is none that the asker may see.
+
+    Raises ResponseTooLarge.
+    """
+    names = selected(info)
+    fields = {"kind", *(field for name in names for field in STORED.get(name, ()))}
+    document = await documents.Task.get_pymongo_collection().find_one(
+        {"_id": ident, **info.context.principal.visible}, dict.fromkeys(("_id", *fields), 1)
+    )
+    if document is None:
+        return None
+    if not LARGE_FIELDS.isdisjoint(names):
+        info.context.large.take([document.get("input"), document.get("result")])
+    return view_of(fields)(document)
 
 
 async def read_tasks(
@@ -286,10 +296,10 @@ class TaskQuery:
     async def task(
         self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
     ) -> TaskView:
-        task = await find_task(id, info.context.principal.visible)
-        if selects(info, LARGE_FIELDS):
-            info.context.large.take([task.input, task.result])
-        return TaskView(task)
+        task = await read_task(info, parse_id(id))
+        if task is None:
+            raise NotFound("task", id)
+        return task
 
     @query(
         TaskConnection,

@@ -70,7 +70,7 @@ def is_origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
         return False
     default = DEFAULT_PORTS.get(urlsplit(origin).scheme)
     port = port or default
-    if {name, f"{name}:{port}", origin} & set(allowed):
+    if {name, f"{name}:{port}", origin.lower()} & {one.lower() for one in allowed}:
         return True
     own_name, own_port = _split(f"//{host}")
     return (name, port) == (own_name, own_port or default)

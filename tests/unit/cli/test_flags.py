@@ -84,3 +84,8 @@ def test_help_lists_the_flags_of_the_kind(capsys: pytest.CaptureFixture[str]) ->
 
 def test_flag_is_the_field_in_kebab_case() -> None:
     assert [flag_of(name) for name in ("data", "keyField", "snake_name")] == ["--data", "--key-field", "--snake-name"]
+
+
+@pytest.mark.parametrize("name", ["url", "input", "options", "watch", "help", "flags"])
+def test_a_field_takes_no_option_of_submit_for_itself(name: str) -> None:
+    assert flag_of(name) == f"--field-{name}"

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from strawberry.utils.str_converters import to_snake_case
 
 from cli.new_kind import why_not
+from gateway.schema import BUILT_IN
 from tests.running_stack import PROJECT, clean_environment
 
 
@@ -60,6 +62,11 @@ def test_new_kind_passes_its_own_test_and_is_never_overwritten(tmp_path: Path) -
 )
 def test_name_that_no_kind_can_have_is_refused_with_its_reason(name: str, reason: str) -> None:
     assert reason in why_not(name)
+
+
+def test_names_of_the_api_s_own_mutations_are_all_refused() -> None:
+    for name in BUILT_IN:
+        assert "Headway's own" in why_not(to_snake_case(name))
 
 
 def test_usual_name_is_free() -> None:

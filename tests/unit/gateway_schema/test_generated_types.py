@@ -176,6 +176,12 @@ def test_a_schema_without_kinds_can_be_built() -> None:
     assert "submitTask" in built.mutation_type.fields
 
 
+def test_a_kind_takes_no_mutation_s_name() -> None:
+    kinds = load_kinds()
+    with pytest.raises(TypeError, match="cancelTask: that mutation is Headway's own"):
+        build_schema({"cancelTask": kinds["processData"]})
+
+
 def test_schema_graphql_is_what_the_code_says() -> None:
     stored = Path(inspect.getfile(schema_export)).parent.parent / "schema.graphql"
     assert stored.read_text(encoding="utf-8") == schema_export.render(), "run `make schema`"

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.encoding import encode_within
+from gateway.encoding import DEEP, encode_within
 
 RESPONSES: tuple[dict[str, Any], ...] = (
     {},
@@ -26,10 +26,14 @@ def test_bytes_are_those_of_orjson_to_the_last_that_is_allowed(response: dict[st
 
 def test_one_large_value_under_many_names_is_not_written_out() -> None:
     large = "x" * 1_000_000
-    response = {"data": {"tasks": {"nodes": [{f"a{alias}": large for alias in range(8)} for _ in range(100)]}}}
+    nodes = [{f"a{alias}": large for alias in range(30)} for _ in range(10)]
     tracemalloc.start()
     try:
-        assert encode_within(response, 2_000_000) is None
+        for response in (
+            {"tasks": {"nodes": nodes}},
+            {"batch": {"tasks": {"edges": [{"node": one} for one in nodes]}}},
+        ):
+            assert encode_within({"data": response}, 2_000_000, DEEP) is None
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()

@@ -1,6 +1,6 @@
 """What a board's feed makes of events and documents."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -97,6 +97,14 @@ def test_a_task_is_read_once_from_its_queueing_to_its_end() -> None:
         (Cursor(2, 4), TaskStatus.CANCELLED, 7),
     ]
     assert doubtful(tasks) == []
+
+
+@pytest.mark.parametrize("published_at", [None, START])
+def test_a_task_is_read_at_its_queueing_unless_it_is_known_to_be_published(published_at: datetime | None) -> None:
+    known = task(epoch=1, n=1, published_at=published_at)
+    tasks = knowing(known)
+    tasks.hear(known.id, Cursor(1, 2), state(TaskStatus.QUEUED, attempt=0))
+    assert (doubtful(tasks) == [known.id]) is (published_at is None)
 
 
 def test_another_epoch_is_read_where_its_holder_may_have_told_more() -> None:

@@ -93,6 +93,12 @@ def test_a_stored_change_of_status_keeps_the_later_progress() -> None:
     assert newer(known, stored.model_copy(update={"progress_at": START})).progress.current == 40
 
 
+def test_a_cancel_of_an_unclaimed_task_brings_its_reason() -> None:
+    queued = task(status=TaskStatus.QUEUED, epoch=1, n=2)
+    ended = fold(queued, Cursor(2, 1), state(TaskStatus.CANCELLED, attempt=0, reason="no longer needed"))
+    assert (ended.cancel_reason, ended.cancel_requested_at) == ("no longer needed", ended.finished_at)
+
+
 def test_an_older_document_is_not_taken() -> None:
     known = task(epoch=2, n=9)
     assert newer(known, task(epoch=2, n=8, status=TaskStatus.RUNNING)) is known
