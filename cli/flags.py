@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+RESERVED = frozenset({"flags", "help", "input", "options", "url", "watch"})
+"""What `headway submit` takes for itself."""
 CASE_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -20,8 +22,9 @@ def parse_flags(kind: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, 
 
 
 def flag_of(field: str) -> str:
-    """Return the flag of a field: `--key-field` for `keyField`."""
-    return "--" + CASE_BOUNDARY.sub("-", field).replace("_", "-").lower()
+    """Return the flag of a field: `--key-field` for `keyField`, and `--field-url` for `url`, an option of submit."""
+    words = CASE_BOUNDARY.sub("-", field).replace("_", "-").lower()
+    return f"--field-{words}" if words in RESERVED else f"--{words}"
 
 
 def _parser(kind: Mapping[str, Any]) -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from cli.item_commands import items
 from cli.new_kind import DEFAULT_KINDS, new_kind
 from cli.task_commands import cancel_tasks, retry_tasks, submit_task, tasks, watch
 from cli.up import bring_up
+from stack.reload import name_kinds
 from stack.state import read_state
 from stack.topology import StackOptions
 
@@ -103,9 +104,13 @@ def documents(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASS_ON)
-def check_kinds(context: typer.Context) -> None:
+def check_kinds(
+    context: typer.Context,
+    kinds: Annotated[Path, typer.Option(help="A folder with kinds, as `headway up` takes it.")] = DEFAULT_KINDS,
+) -> None:
     """Refuse kinds that can't run what is in flight: exits with 1 and says which tasks. Run it before a deploy."""
     _point_at_stack(DEFAULT_DATA)
+    name_kinds(kinds.resolve(), os.environ)
     _become("jobs.contracts", context)
 
 

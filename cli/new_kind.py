@@ -10,6 +10,25 @@ from typing import Annotated
 import typer
 
 DEFAULT_KINDS = Path("kinds")
+MUTATIONS = frozenset(
+    {
+        "cancel_task",
+        "cancel_tasks",
+        "create_item",
+        "create_items",
+        "delete_item",
+        "discard_dead_letter",
+        "import_items",
+        "process_data",
+        "resend_dead_letter",
+        "retry_task",
+        "retry_tasks",
+        "submit_task",
+        "submit_tasks",
+        "update_item",
+    }
+)
+"""What the API has already; the command line knows it by the API alone."""
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST_NAME = 60
 KIND = Template('''"""The kind $camel."""
@@ -84,6 +103,8 @@ def why_not(name: str) -> str:
         return f"expected snake_case of at most {LONGEST_NAME} characters, such as count_words, got {name!r}"
     if name.startswith("test_") or name == "conftest":
         return f"{name!r} is the name of a test"
+    if name in MUTATIONS:
+        return f"{name!r} is a mutation of Headway's own"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return f"{name!r} is a word of Python"
     if importlib.util.find_spec(name) is not None:
