@@ -11,7 +11,8 @@ const PING_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
 /** Any code that graphql-ws does not take for final: the connection is made again. */
 const NO_PONG = 4408;
-const UNAUTHORIZED = 4401;
+/** The gateway closes with these where it does not know who asks: no retry makes a difference before a sign-in. */
+const UNKNOWN_CALLER = new Set([4401, 4403]);
 const RESTART_MS = 1_000;
 const CREDENTIAL = "headway:credential";
 
@@ -48,7 +49,7 @@ const socket = createClient({
   keepAlive: PING_MS,
   connectionParams: authorization,
   retryAttempts: Number.POSITIVE_INFINITY,
-  shouldRetry: () => true,
+  shouldRetry: (cause) => !isUnknownCaller(cause),
   retryWait: async (retries) => {
     const longest = Math.min(FIRST_RETRY_MS * 2 ** Math.min(retries, 10), LONGEST_RETRY_MS);
     await new Promise((resolve) => setTimeout(resolve, longest * (0.5 + Math.random() / 2)));
@@ -62,7 +63,7 @@ const socket = createClient({
     },
     closed: (event) => {
       clearTimeout(pongTimer);
-      tellLink((event as CloseEvent).code === UNAUTHORIZED ? "REFUSED" : "RECONNECTING");
+      tellLink(isUnknownCaller(event) ? "REFUSED" : "RECONNECTING");
     },
     ping: (received) => {
       if (!received) pongTimer = setTimeout(() => open?.close(NO_PONG, "No pong"), PONG_WITHIN_MS);
@@ -72,6 +73,10 @@ const socket = createClient({
     },
   },
 });
+
+function isUnknownCaller(event: unknown): boolean {
+  return UNKNOWN_CALLER.has((event as CloseEvent).code);
+}
 
 type News = { data?: Record<string, { cursor?: string; delivery?: Delivery } | null> | null };
 
@@ -129,12 +134,16 @@ export async function change<Data, Variables extends AnyVariables>(
   return result.data as Data;
 }
 
-/** Follow until told to stop; return how. What the server refuses is told, and tried again unless it is about the request. */
+/**
+ * Follow until told to stop; return how. What the server refuses is told, and tried again unless it is about the request;
+ * `again` is called then, because something may have been missed.
+ */
 export function follow<Data, Variables extends AnyVariables>(
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
   next: (data: Data) => void,
   fail: (error: CombinedError) => void,
+  again: () => void = () => undefined,
 ): () => void {
   let stop = (): void => undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -143,8 +152,12 @@ export function follow<Data, Variables extends AnyVariables>(
       if (data) next(data);
       if (!error) return;
       fail(error);
-      if (isPassing(error)) timer = setTimeout(begin, RESTART_MS);
+      if (isPassing(error)) timer = setTimeout(beginAgain, pauseAfter(error));
     }).unsubscribe;
+  };
+  const beginAgain = (): void => {
+    begin();
+    again();
   };
   begin();
   return () => {
@@ -153,7 +166,13 @@ export function follow<Data, Variables extends AnyVariables>(
   };
 }
 
-const PASSING = new Set(["UNAVAILABLE", "FELL_BEHIND", "INTERNAL", "TOO_MANY_REQUESTS"]);
+const PASSING = new Set(["UNAVAILABLE", "FELL_BEHIND", "INTERNAL", "RATE_LIMITED"]);
+
+/** Return in how many milliseconds to ask again: the server says so where a minute's budget is spent. */
+function pauseAfter(error: CombinedError): number {
+  const seconds = Number(error.graphQLErrors[0]?.extensions["retryAfter"]);
+  return seconds > 0 ? seconds * 1_000 : RESTART_MS;
+}
 
 function isPassing(error: CombinedError): boolean {
   const [first] = error.graphQLErrors;

@@ -34,8 +34,10 @@ class Store {
 
   start(): () => void {
     const fail = (error: unknown): void => this.tell({ error: sayError(error) });
-    const stopFollowing = follow(TasksChanged, { filter: this.filter }, ({ tasksChanged }) => this.merge(tasksChanged), fail);
-    const stopListening = onReopen(() => void this.listAgain());
+    const next = ({ tasksChanged }: { tasksChanged: Task }): void => this.merge(tasksChanged);
+    const listAgain = (): void => void this.listAgain();
+    const stopFollowing = follow(TasksChanged, { filter: this.filter }, next, fail, listAgain);
+    const stopListening = onReopen(listAgain);
     void this.list(null);
     return () => {
       this.listing += 1;
