@@ -27,7 +27,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gateway.guard.cache import Cache
 from gateway.guard.pricing import OperationCost, Pricing
 from gateway.guard.shape import measure
-from gateway.plans.plan import Plans
+from gateway.plans.plan import Pace, Plans
 from gateway.transports.limits import EdgeLimits
 
 MAX_VALIDATION_ERRORS = 20
@@ -90,6 +90,7 @@ class Documents:
         self._rules = rules(introspection=limits.introspection)
         self._pricing = Pricing(schema)
         refusals_bytes = limits.document_cache_bytes // REFUSALS_SHARE
+        self._pace = Pace()
         self._known: Cache[Document] = Cache(limits.document_cache_bytes - refusals_bytes)
         self._refused: Cache[Errors] = Cache(refusals_bytes)
 
@@ -117,7 +118,7 @@ class Documents:
             size = 2 * len(text) + ENTRY_BYTES + ERROR_BYTES * len(rejected.errors)
             self._refused.keep(text, rejected.errors, size)
             raise
-        plans = Plans(self._schema, node, partial(self._known.grow, text))
+        plans = Plans(self._schema, node, partial(self._known.grow, text), self._pace)
         document = Document(node, self._pricing.price(node), plans)
         self._known.keep(text, document, 2 * len(text) + ENTRY_BYTES + TOKEN_BYTES * (node.token_count or 0))
         return document

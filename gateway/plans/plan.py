@@ -1,5 +1,6 @@
 """A plan: the renderers of one operation, by where their values stand; and the plans of one document."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,6 +26,8 @@ from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
+REST = 3.0
+"""So that a flood of new operations costs a quarter of the time in plans."""
 RENDERER_BYTES = 2_500
 FIELD_BYTES = 1_800
 """Of memory, as measured; their lists and dicts included."""
@@ -108,16 +111,36 @@ class Planner:
                     self._place(named, below_details, ((below, named.name), *key))
 
 
+class Pace:
+    """How much of the time goes into making plans, which the event loop waits for: `rest` times as long as one took
+    passes before the next. Whoever asks meanwhile is served by graphql-core."""
+
+    def __init__(self, rest: float = REST) -> None:
+        self._rest = rest
+        self._free_at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a plan may be made now."""
+        return time.monotonic() >= self._free_at
+
+    def note(self, began_at: float) -> None:
+        """Take note that a plan was made since `began_at`."""
+        ended_at = time.monotonic()
+        self._free_at = ended_at + self._rest * (ended_at - began_at)
+
+
 class Plans:
-    """The plans of one document, each made when its operation is asked for the second time.
+    """The plans of one document, each made when its operation is asked for the second time, or later at this pace.
 
     `grow` is asked whether so many bytes more may be kept with the document.
     """
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, grow: Callable[[int], bool]) -> None:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, grow: Callable[[int], bool], pace: Pace) -> None:
         self._schema = schema
         self._document = document
         self._grow = grow
+        self._pace = pace
         self._conditions: frozenset[str] | None = None
         self._plans: dict[tuple[object, ...], Plan | None] = {}
 
@@ -137,8 +160,12 @@ class Plans:
             return Plan("new")
         plan = self._plans[key]
         if plan is None:
+            if not self._pace.is_due:
+                return Plan("new")
+            began_at = time.monotonic()
             kept = keep_conditions(values, self._conditions)
             plan = self._make(operation, kept)
+            self._pace.note(began_at)
             plan = self._plans[key] = plan if self._grow(plan.size) else Plan("memory")
         return plan
 

@@ -16,7 +16,7 @@ from gateway import errors
 from gateway.context import OperationContext, Services
 from gateway.identity.principals import LOCAL
 from gateway.plans.executor import PlannedExecutor
-from gateway.plans.plan import Plan, Plans
+from gateway.plans.plan import Pace, Plan, Plans
 from tests.unit.plans.documents import GRAPHQL, KINDS, ROOTS, documents, stored
 
 EXAMPLES = int(os.environ.get("HEADWAY_PLAN_EXAMPLES", "500"))
@@ -69,7 +69,7 @@ async def run(executor: PlannedExecutor) -> bytes:
 
 def plan_of(document: DocumentNode, executor: PlannedExecutor) -> Plan:
     """Return the plan that an operation has when it is asked for the second time."""
-    plans = Plans(GRAPHQL, document, lambda _: True)
+    plans = Plans(GRAPHQL, document, lambda _: True, Pace(rest=0))
     assert plans.find(executor.operation, executor.variable_values).served == "new"
     return plans.find(executor.operation, executor.variable_values)
 

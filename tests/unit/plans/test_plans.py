@@ -1,5 +1,6 @@
 """When a document has plans, how much they may take, and that operations run by them and count it."""
 
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from prometheus_client import REGISTRY
 from gateway.context import OperationContext, Services
 from gateway.identity.principals import LOCAL
 from gateway.operations import Operations
-from gateway.plans.plan import Plans
+from gateway.plans.plan import Pace, Plans
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
 from tests.unit.plans.documents import GRAPHQL, KINDS, SCHEMA
@@ -33,7 +34,7 @@ def test_plan_that_the_memory_has_no_room_for_is_not_made_again() -> None:
         asked.append(by)
         return False
 
-    plans = Plans(GRAPHQL, document, refuse)
+    plans = Plans(GRAPHQL, document, refuse, Pace())
     executor = build(document, {})
     found = [plans.find(executor.operation, executor.variable_values).served for _ in range(4)]
     assert found == ["new", "memory", "memory", "memory"]
@@ -51,7 +52,21 @@ async def test_operation_runs_by_its_plan_from_the_second_time_on() -> None:
     assert (served("new"), served("whole"), served("value")) == (before[0] + 1, before[1] + 2, before[2])
 
 
-async def test_conditions_have_plans_of_their_own() -> None:
+def test_the_next_plan_waits_until_others_had_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    pace = Pace(rest=3.0)
+    assert pace.is_due
+    now = 100.25
+    pace.note(100.0)
+    now = 100.99
+    assert not pace.is_due
+    now = 101.0
+    assert pace.is_due
+
+
+async def test_conditions_have_plans_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "is_due", True)
     operations = Operations(SCHEMA, EdgeLimits())
 
     async def ask(variables: dict[str, Any] | None) -> bytes:
