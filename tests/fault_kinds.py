@@ -124,6 +124,7 @@ class Bulk(BaseModel):
 
 
 @kind(timeout_s=60, max_attempts=3)
-async def bulky(_ctx: AsyncTaskContext, _input: BulkyInput) -> Bulk:
+async def bulky(ctx: AsyncTaskContext, input: BulkyInput) -> Bulk:
     """Return what is too large together with a large input."""
+    ctx.progress(len(input.text))
     return Bulk(text="y" * 7_900_000)
