@@ -279,7 +279,7 @@ async def test_many_callers_of_one_key_share_its_reads(serve: Serve, monkeypatch
 
 
 async def test_budget_of_a_minute_is_shared_by_an_owner_s_callers_and_says_when_to_come_again(serve: Serve) -> None:
-    edge = await serve(cost_per_minute=40)
+    edge = await serve(cost_per_minute=140)  # The first one that reads the document pays 50 for it.
     query = {"query": "{ items(first: 10) { nodes { id } } }"}
     answers: list[httpx.Response] = []
     async with httpx.AsyncClient(trust_env=False) as http:
