@@ -7,6 +7,7 @@ HeadwayError
 ├── Unauthenticated     UNAUTHENTICATED     no key or token, or one that does not hold
 ├── Forbidden           FORBIDDEN           the role does not allow it
 ├── RateLimited         RATE_LIMITED        the budget of this minute is spent
+│   └── SubscriptionUnpaid RATE_LIMITED     the same, for the next minute of a subscription
 ├── ResponseTooLarge    RESPONSE_TOO_LARGE  what was asked for is too much for one answer
 └── Unavailable         UNAVAILABLE         a service that this operation needs does not answer
 
