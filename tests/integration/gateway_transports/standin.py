@@ -14,6 +14,7 @@ from core.errors import (
     HeadwayError,
     NotFound,
     RateLimited,
+    ResponseTooLarge,
     Unauthenticated,
     Unavailable,
 )
@@ -34,6 +35,7 @@ PUBLIC_ERRORS: Mapping[str, HeadwayError] = {
         Forbidden("purge", "admin"),
         RateLimited(7),
         Unavailable("MongoDB"),
+        ResponseTooLarge(1_000),
     )
 }
 """One of each class."""
