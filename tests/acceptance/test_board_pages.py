@@ -10,7 +10,7 @@ import pytest
 from gql.client import AsyncClientSession
 from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
-from tests.acceptance.api import PROCESS, http_session, submit
+from tests.acceptance.api import PROCESS, execute, http_session, submit
 from tests.acceptance.browser import Visit, keep
 from tests.running_stack import PROJECT, RunningStack
 
@@ -104,8 +104,9 @@ async def test_a_filter_is_part_of_the_address_and_takes_off_what_leaves_it(
     await board.page.get_by_role("button", name="RUNNING").click()
     await expect(board.page).to_have_url(re.compile(r"/board/?\?status=RUNNING$"))
     await expect(board.row(ended)).to_have_count(0)
-    running = await submit(http, PROCESS, input={"data": "running", "iterations": 600})
+    running = await submit(http, PROCESS, input={"data": "running", "iterations": LONG})
     await expect(board.row(running)).to_contain_text("RUNNING", timeout=TASK_MS)
+    await execute(http, "mutation ($id: ID!) { cancelTask(id: $id) { id } }", id=running)
     await expect(board.row(running)).to_have_count(0, timeout=TASK_MS)
 
 
