@@ -1,24 +1,17 @@
 """`headway documents`: registering, listing and removing trusted documents, straight in MongoDB."""
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from graphql import GraphQLError, OperationDefinitionNode, parse
-from pydantic import ValidationError
-from pymongo.errors import PyMongoError
 
-from core.connections import open_mongo
 from core.documents import TrustedDocument
 from core.errors import StartupError
-from core.settings import Settings
+from gateway.mongo_command import run, run_connected
 from gateway.trusted import read_texts
 from gateway.trusted_store import EVERY_S, MAX_CHARS, MAX_DOCUMENTS
-
-STARTUP_WAIT_S = 5.0
 
 app = typer.Typer(
     name="headway documents",
@@ -34,7 +27,7 @@ def add(
     path: Annotated[Path, typer.Argument(help="A document (.graphql), a manifest (.json), or a folder of them.")],
 ) -> None:
     """Register documents; those that are registered already stay as they are. Prints their ids."""
-    texts = _run(lambda: _checked(path))
+    texts = run(lambda: _checked(path))
 
     async def store() -> None:
         collection = TrustedDocument.get_pymongo_collection()
@@ -46,7 +39,7 @@ def add(
             document = TrustedDocument(id=ident, name=_name(texts[ident]), text=texts[ident])
             await collection.replace_one({"_id": ident}, document.model_dump(by_alias=True), upsert=True)
 
-    _run(lambda: _connected(store))
+    run_connected(store)
     for ident in sorted(texts):
         typer.echo(ident)
     typer.echo(f"Registered. Gateways notice within {EVERY_S:g} s.", err=True)
@@ -55,7 +48,7 @@ def add(
 @app.command(name="list")
 def list_documents() -> None:
     """List the registered documents by the names of their operations."""
-    documents = _run(lambda: _connected(lambda: TrustedDocument.find_all().sort("name").to_list()))
+    documents = run_connected(lambda: TrustedDocument.find_all().sort("name").to_list())
     for document in documents:
         typer.echo(f"{document.id}  {document.added_at:%Y-%m-%d %H:%M}  {document.name}")
 
@@ -68,7 +61,7 @@ def remove(ident: Annotated[str, typer.Argument(metavar="ID", help="As `list` sh
         found = await TrustedDocument.get_pymongo_collection().delete_one({"_id": ident.removeprefix("sha256:")})
         return found.deleted_count
 
-    if not _run(lambda: _connected(delete)):
+    if not run_connected(delete):
         typer.echo("headway: there is no document with this id; `headway documents list` shows them", err=True)
         raise typer.Exit(1)
     typer.echo(f"Removed. Gateways notice within {EVERY_S:g} s.")
@@ -94,25 +87,6 @@ def _name(text: str) -> str:
         if isinstance(node, OperationDefinitionNode)
     ]
     return ", ".join(names)[:200] or "no operation"
-
-
-async def _connected(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    client = await open_mongo(Settings(startup_wait_s=STARTUP_WAIT_S))
-    try:
-        return await work()
-    finally:
-        await client.close()
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    try:
-        return asyncio.run(work())
-    except (StartupError, PyMongoError) as exc:
-        typer.echo(f"headway: {exc}", err=True)
-    except ValidationError as exc:
-        wrong = exc.errors(include_url=False, include_input=False)[0]
-        typer.echo(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,19 @@
 """`headway keys`: making, listing and revoking API keys, straight in MongoDB."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
-from core.connections import open_mongo
 from core.documents import ApiKey, Role
-from core.errors import StartupError
-from core.settings import Settings
 from gateway.identity.keys import CACHE_S, is_valid, new_key
 from gateway.identity.tokens import MAX_OWNER_CHARS
+from gateway.mongo_command import run_connected
 
 MAX_NAME_CHARS = 100
 MAX_DAYS = 3_650
-STARTUP_WAIT_S = 5.0
 
 app = typer.Typer(
     name="headway keys",
@@ -30,15 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@asynccontextmanager
-async def _opened() -> AsyncIterator[None]:
-    client = await open_mongo(Settings(startup_wait_s=STARTUP_WAIT_S))
-    try:
-        yield
-    finally:
-        await client.close()
 
 
 @app.command()
@@ -56,12 +39,11 @@ def create(
     expires_at = None if days is None else utc_now() + timedelta(days=days)
 
     async def store() -> str:
-        async with _opened():
-            text, key = new_key(name, owner, role, expires_at)
-            await key.insert()
-            return text
+        text, key = new_key(name, owner, role, expires_at)
+        await key.insert()
+        return text
 
-    text = _run(store)
+    text = run_connected(store)
     typer.echo("Keep it: it can't be shown again. The part before the second underscore is its id.", err=True)
     typer.echo(text)
 
@@ -69,14 +51,9 @@ def create(
 @app.command(name="list")
 def list_keys() -> None:
     """List all keys, the latest first. The secrets are not known here."""
-
-    async def read() -> list[ApiKey]:
-        async with _opened():
-            return await ApiKey.find_all().sort("-created_at").to_list()
-
     now = utc_now()
     rows = [("ID", "NAME", "OWNER", "ROLE", "CREATED", "EXPIRES", "STATE")]
-    for key in _run(read):
+    for key in run_connected(lambda: ApiKey.find_all().sort("-created_at").to_list()):
         state = "revoked" if key.revoked_at else "works" if is_valid(key, now) else "expired"
         rows.append((key.id, key.name, key.owner, key.role, _day(key.created_at), _day(key.expires_at), state))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -89,14 +66,13 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` s
     """Make a key useless, for good."""
 
     async def write() -> bool:
-        async with _opened():
-            keys = ApiKey.get_pymongo_collection()
-            found = await keys.find_one_and_update(
-                {"_id": key_id}, [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", utc_now()]}}}]
-            )
-            return found is not None
+        keys = ApiKey.get_pymongo_collection()
+        found = await keys.find_one_and_update(
+            {"_id": key_id}, [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", utc_now()]}}}]
+        )
+        return found is not None
 
-    if not _run(write):
+    if not run_connected(write):
         typer.echo("headway: there is no key with this id; `headway keys list` shows them", err=True)
         raise typer.Exit(1)
     typer.echo(f"Revoked. Gateways notice within {CACHE_S:g} s, and its streams end.")
@@ -109,17 +85,6 @@ def _expect_text(option: str, value: str, most: int) -> None:
 
 def _day(moment: datetime | None) -> str:
     return "never" if moment is None else moment.strftime("%Y-%m-%d %H:%M")
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    try:
-        return asyncio.run(work())
-    except (StartupError, PyMongoError) as exc:
-        typer.echo(f"headway: {exc}", err=True)
-    except ValidationError as exc:
-        wrong = exc.errors(include_url=False, include_input=False)[0]
-        typer.echo(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", err=True)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":
