@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from core.settings import Settings
@@ -67,27 +67,8 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.uploads = Uploads(replica, caps, limits)
             yield
 
-    async def explorer(_request: Request) -> Response:
-        return pages.explorer()
-
-    async def board(_request: Request) -> Response:
-        return pages.board()
-
-    graphql = GraphQLEndpoint()
     app = Starlette(
-        routes=[
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
-            Route("/imports/content", upload, methods=["POST"]),
-            Route("/", explorer),
-            Route("/board", board),
-            Route("/board/{view:path}", board),
-            Route("/livez", live),
-            Route("/readyz", ready),
-            Route("/health", health),
-            Route("/metrics", metrics),
-            Mount("/ui", pages),
-        ],
+        routes=_routes(pages),
         middleware=[
             Middleware(CorrelationMiddleware, logs=limits.request_log),
             Middleware(HostMiddleware, limits=limits, own=settings.host),
@@ -100,6 +81,29 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     app.state.caps = caps
     app.state.streams = streams
     return app
+
+
+def _routes(pages: Pages) -> list[BaseRoute]:
+    async def explorer(_request: Request) -> Response:
+        return pages.explorer()
+
+    async def board(_request: Request) -> Response:
+        return pages.board()
+
+    graphql = GraphQLEndpoint()
+    return [
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
+        Route("/imports/content", upload, methods=["POST"]),
+        Route("/", explorer),
+        Route("/board", board),
+        Route("/board/{view:path}", board),
+        Route("/livez", live),
+        Route("/readyz", ready),
+        Route("/health", health),
+        Route("/metrics", metrics),
+        Mount("/ui", pages),
+    ]
 
 
 async def upload(request: Request) -> Response:

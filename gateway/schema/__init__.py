@@ -21,7 +21,8 @@ from gateway.schema.nodes import NodeQuery
 from gateway.schema.scalars import SCALARS, read_attribute
 from gateway.schema.subscriptions import TaskSubscription
 from gateway.schema.task_events import EVENT_TYPES
-from gateway.schema.tasks import TaskQuery, UntypedTask
+from gateway.schema.task_queries import TaskQuery
+from gateway.schema.tasks import UntypedTask
 from jobs.kinds import Kind
 
 

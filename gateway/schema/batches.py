@@ -20,8 +20,9 @@ from gateway.schema.fields import ContextInfo, mutation, query, subscription
 from gateway.schema.options import OPTIONS_HELP, TaskOptions
 from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Page
 from gateway.schema.scalars import JSON
+from gateway.schema.task_queries import read_tasks
 from gateway.schema.task_view import TaskView
-from gateway.schema.tasks import TaskConnection, TaskFilter, TaskOrder, read_tasks
+from gateway.schema.tasks import TaskConnection, TaskFilter, TaskOrder
 from gateway.submit import new_task
 
 DEFAULT_MAX_HZ = 2.0

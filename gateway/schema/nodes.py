@@ -9,8 +9,8 @@ from core import documents
 from core.ids import parse_id
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.node import NodeType
+from gateway.schema.task_queries import read_task
 from gateway.schema.task_view import TaskView
-from gateway.schema.tasks import read_task
 
 
 @strawberry.type

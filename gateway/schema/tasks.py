@@ -1,52 +1,34 @@
-"""Tasks: the interface, the type for kinds that are not installed, the connection, and how tasks are read."""
+"""Tasks: the interface, the type for kinds that are not installed, the connection, its filter and its orders."""
 
-from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, cast
-from uuid import UUID
 
 import strawberry
 from graphql import GraphQLResolveInfo
 from strawberry import UNSET
 
 from core import documents
-from core.errors import BadUserInput, NotFound
+from core.errors import BadUserInput
 from core.ids import parse_id
 from core.transition import TIMELINE_LENGTH
-from gateway.guard.directives import LARGE_WEIGHT, SCAN_WEIGHT, Cost, ListSize, page_size
+from gateway.guard.directives import LARGE_WEIGHT, SCAN_WEIGHT, Cost, ListSize
 from gateway.schema.enums import Delivery, Priority, TaskStatus
-from gateway.schema.fields import ContextInfo, query
+from gateway.schema.fields import ContextInfo
 from gateway.schema.items import created_between
 from gateway.schema.node import NodeType
 from gateway.schema.paging import (
-    AFTER_HELP,
-    DEFAULT_FIRST,
-    FIRST_HELP,
     ID,
-    MAX_FIRST,
     Order,
-    Page,
     PageInfo,
     count,
-    read_page,
 )
 from gateway.schema.scalars import JSON
-from gateway.schema.selection import selected
 from gateway.schema.task_view import SHOWN_TIMELINE, TaskView
-from gateway.shapes import camel_case, shape_of
+from gateway.shapes import shape_of
 
 MAX_KINDS = 100
 LARGE_FIELDS = frozenset({"input", "inputJson", "result", "resultJson"})
-STORED: Mapping[str, tuple[str, ...]] = {
-    **{camel_case(name): (name,) for name in documents.Task.model_fields},
-    "cursor": ("epoch", "n"),
-    "inputJson": ("input",),
-    "resultJson": ("result",),
-}
-"""What MongoDB holds of a task for the fields that show it; its kind and id are always read."""
-UNREAD = {"input": {}, "status": TaskStatus.PENDING.value, "max_attempts": 1, "timeout_s": 1.0}
-"""What a task can't be without, where nobody asks for it."""
 
 
 @strawberry.type(description="How far the latest attempt of a task is.")
@@ -229,91 +211,3 @@ class TaskFilter:
         if self.batch_id:
             found.append({"batch_id": parse_id(self.batch_id, "filter.batchId")})
         return found
-
-
-def view_of(fields: Collection[str]) -> Callable[[dict[str, Any]], TaskView]:
-    """Return what makes the view of a stored task of which only these fields were read."""
-    unread = {name: value for name, value in UNREAD.items() if name not in fields}
-    return lambda document: TaskView(documents.Task.model_validate(unread | document))
-
-
-async def read_task(info: ContextInfo, ident: UUID) -> TaskView | None:
-    """Read what is asked of the task with this id, None if there is none that the asker may see.
-
-    Raises ResponseTooLarge.
-    """
-    names = selected(info)
-    fields = {"kind", *(field for name in names for field in STORED.get(name, ()))}
-    document = await documents.Task.get_pymongo_collection().find_one(
-        {"_id": ident, **info.context.principal.visible}, dict.fromkeys(("_id", *fields), 1)
-    )
-    if document is None:
-        return None
-    if not LARGE_FIELDS.isdisjoint(names):
-        info.context.large.take([document.get("input"), document.get("result")])
-    return view_of(fields)(document)
-
-
-async def read_tasks(
-    info: ContextInfo,
-    filter: TaskFilter | None,
-    order: TaskOrder | None,
-    *,
-    first: int | None,
-    after: str | None,
-    within: Mapping[str, Any] | None = None,
-) -> Page[TaskView]:
-    """Read a page of the tasks that the asker may see, `within` a condition if there is one.
-
-    Raises BadUserInput, and ResponseTooLarge where their inputs and results are asked for and too large together.
-    """
-
-    def weigh(document: dict[str, Any]) -> None:
-        info.context.large.take([document.get("input"), document.get("result")])
-
-    given = (info.context.principal.visible, *(filter.conditions() if filter else ()), dict(within or {}))
-    conditions = [condition for condition in given if condition]
-    names = selected(info)
-    is_large = not LARGE_FIELDS.isdisjoint(names)
-    fields = {"kind", *(field for name in names for field in STORED.get(name, ()))}
-    return await read_page(
-        documents.Task.get_pymongo_collection(),
-        {"$and": conditions} if conditions else {},
-        ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
-        first=first,
-        after=after,
-        view=view_of(fields),
-        fields=fields,
-        weigh=weigh if is_large else None,
-    )
-
-
-@strawberry.type
-class TaskQuery:
-    """The roots that read tasks."""
-
-    @query(TaskType, description="The task with this id; NOT_FOUND if there is none.")
-    async def task(
-        self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
-    ) -> TaskView:
-        task = await read_task(info, parse_id(id))
-        if task is None:
-            raise NotFound("task", id)
-        return task
-
-    @query(
-        TaskConnection,
-        "Your tasks, or everybody's if you are an admin, a page at a time.",
-        page_size(DEFAULT_FIRST, MAX_FIRST),
-    )
-    async def tasks(
-        self,
-        info: ContextInfo,
-        first: Annotated[int | None, strawberry.argument(description=FIRST_HELP)] = DEFAULT_FIRST,
-        after: Annotated[str | None, strawberry.argument(description=AFTER_HELP)] = UNSET,
-        filter: Annotated[TaskFilter | None, strawberry.argument(description="Which tasks; null means all.")] = UNSET,
-        order: Annotated[
-            TaskOrder | None, strawberry.argument(description="In which order; null means NEWEST_FIRST.")
-        ] = UNSET,
-    ) -> Page[TaskView]:
-        return await read_tasks(info, filter, order, first=first, after=after)
