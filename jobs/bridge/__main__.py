@@ -49,7 +49,6 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
     After a gap in anybody's access to MongoDB, and after an answer that was so slow that beats may have been given up,
     no lease is judged for one full lease: an outage of the database, or its overload, is not a mass death of workers.
     """
-    judges_at = time.monotonic() + LEASE_S
     doubts_until = 0.0
     while True:
         started, has_led = time.monotonic(), leadership.leads
@@ -64,8 +63,7 @@ async def lead(leadership: Leadership, reconciler: Reconciler) -> None:
                     doubts_until = answered + LEASE_S
                 if not has_led:
                     log.info("This bridge leads")
-                    judges_at = answered
-                await reconciler.scan(judges_leases=answered >= max(judges_at, doubts_until))
+                await reconciler.scan(judges_leases=answered >= doubts_until)
                 await start_due_until(started + SCAN_EVERY_S, reconciler)
         except PyMongoError as exc:
             log.warning("Reconciling waits for MongoDB", error=str(exc))
