@@ -1,19 +1,16 @@
 """What a query reads: only the fields that it asks for leave MongoDB, by one command a list, and counts when asked."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pymongo import monitoring
 
-from core.connections import MongoClient, open_mongo
 from core.documents import Item
-from core.settings import Settings
 from tests.integration.gateway_schema.asking import Gateway
 
 
 class Commands(monitoring.CommandListener):
-    """The reading commands that were sent, and what they brought back."""
+    """The reading commands that were sent, and what they brought back. It hears clients made later."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -35,15 +32,6 @@ class Commands(monitoring.CommandListener):
 
 COMMANDS = Commands()
 monitoring.register(COMMANDS)
-
-
-@pytest.fixture
-async def mongo(settings: Settings) -> AsyncIterator[MongoClient]:
-    """A client whose commands are heard, which those of other modules are not."""
-    client = await open_mongo(settings)
-    yield client
-    await client.drop_database(settings.mongo_database)
-    await client.close()
 
 
 @pytest.fixture
