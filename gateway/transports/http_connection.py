@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from gateway.metrics import REFUSED
+from gateway.transports.answer import AnswerTransport
 from gateway.transports.caps import RETRY_AFTER_S, CapReached
 from gateway.transports.connections import Drain, EdgeConfig, take_place
 
@@ -45,7 +46,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._begun = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._unanswered: deque[tuple[RequestResponseCycle, AnswerTransport]] = deque()
         self._give_back: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -63,7 +64,7 @@ class HTTPConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         self._leave()
-        for cycle in self._unanswered:  # uvicorn tells only the latest request of a pipeline.
+        for cycle, _ in self._unanswered:  # uvicorn tells only the latest request of a pipeline.
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
@@ -134,7 +135,8 @@ class HTTPConnection(HttpToolsProtocol):
         latest = self.cycle
         super().on_headers_complete()
         if self.cycle is not latest:
-            self._unanswered.append(self.cycle)
+            self.cycle.transport = answer = AnswerTransport(self.transport, self.loop)
+            self._unanswered.append((self.cycle, answer))
 
     def on_message_complete(self) -> None:
         """The request has come whole."""
@@ -188,7 +190,8 @@ class HTTPConnection(HttpToolsProtocol):
 
         The first byte of such a rest ends uvicorn's own wait.
         """
-        self._unanswered.popleft()
+        _, answer = self._unanswered.popleft()
+        answer.flush()
         super().on_response_complete()
         if self._is_answered_early() and not self.transport.is_closing():
             self._stop_header_timer()

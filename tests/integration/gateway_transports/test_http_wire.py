@@ -1,6 +1,8 @@
 """GraphQL over HTTP, byte by byte: headers that come twice, bodies that are framed oddly, clients that wait first."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,6 +17,8 @@ HOST = b"Host: localhost"
 JSON = b"Content-Type: application/json"
 LENGTH = b"Content-Length: %d" % len(QUERY)
 CLOSE = b"Connection: close"
+SEGMENTS_AT = 152
+"""Where tcp_info(7) of Linux counts the segments with data that came."""
 
 
 def request(*headers: bytes, line: bytes = b"POST /graphql HTTP/1.1", body: bytes = b"") -> bytes:
@@ -79,6 +83,21 @@ async def test_head_is_405_without_a_body(edge: Edge) -> None:
     assert status(head) == 405
     assert b"\r\nallow: GET, POST, PUT, DELETE\r\n" in head
     assert body == b""
+
+
+async def test_small_answer_comes_whole_or_not_at_all(edge: Edge) -> None:
+    # A proxy that has passed on a head can't ask another gateway when this one dies before the body.
+    async with connected(edge) as (reader, writer):
+        for count in range(1, 4):
+            writer.write(request(JSON, LENGTH, body=QUERY))
+            await reader.readuntil(ANSWER)
+            assert segments_come(writer) == count
+
+
+def segments_come(writer: asyncio.StreamWriter) -> int:
+    info = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    (count,) = struct.unpack_from("=I", info, SEGMENTS_AT)
+    return int(count)
 
 
 async def test_client_that_waits_is_told_to_go_on(edge: Edge) -> None:
