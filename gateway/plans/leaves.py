@@ -11,7 +11,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.scalar import identity
 
-from gateway.schema.scalars import write_date_time
+from gateway.schema.scalars import write_date_time, write_moment
 
 Constant = Callable[[object], str]
 """Gives a value a name in the generated code."""
@@ -49,9 +49,9 @@ def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, re
         enum = constant(type(next(iter(names))))
         return f"({constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
     if type_.coerce_output_value is write_date_time:
-        return f"({constant(write_date_time)}({variable}) if type({variable}) is {constant(datetime)} else {other})"
+        return f"({constant(write_moment)}({variable}) if type({variable}) is {constant(datetime)} else {other})"
     if read and (type_ is GraphQLID or type_ is GraphQLString):
-        other = f"(str({variable}) if type({variable}) is {constant(UUID)} else {other})"
+        other = f"({variable} if type({variable}) is {constant(UUID)} else {other})"  # Its JSON is its text.
     plain = next((test for known, test in _PLAIN.items() if known is type_), None)
     if plain is None and type_.coerce_output_value is identity:
         plain = f"type({{v}}) in {constant(_JSON_TYPES)}"

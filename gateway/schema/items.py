@@ -43,6 +43,7 @@ STORED = {
     "updatedAt": "updated_at",
 }
 """What MongoDB holds of an item beside its id, by the fields that show it."""
+SOURCES = (documents.Item, ItemView)
 
 
 @strawberry.type(name="Item", description="A thing in the catalogue.")
@@ -58,7 +59,7 @@ class ItemType(NodeType):
     @classmethod
     def is_type_of(cls, source: Any, _: GraphQLResolveInfo[Any]) -> bool:
         """Tell graphql-core that stored items are of this type."""
-        return isinstance(source, documents.Item | ItemView)
+        return isinstance(source, SOURCES)
 
 
 @strawberry.type(description="An item and its place in the list.")

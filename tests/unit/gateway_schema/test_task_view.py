@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from bson.tz_util import utc as STORED_UTC
+from hypothesis import given
+from hypothesis import strategies as st
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from core.documents import Task, TaskProgress, TimelineEntry
@@ -56,6 +59,18 @@ def test_moments_are_written_in_utc_with_milliseconds() -> None:
     moment = datetime(2026, 1, 31, 14, 0, 0, 5_999, tzinfo=timezone(timedelta(hours=2)))
     assert write_date_time(moment) == "2026-01-31T12:00:00.005Z"
     assert read_date_time("2026-01-31T14:00:00.005999+02:00") == datetime(2026, 1, 31, 12, 0, 0, 5_000, tzinfo=UTC)
+
+
+@given(
+    st.datetimes(
+        datetime(1, 1, 2),  # noqa: DTZ001  # Its zone is drawn.
+        datetime(9999, 12, 30),  # noqa: DTZ001
+        timezones=st.sampled_from([UTC, STORED_UTC, timezone(timedelta(hours=-3, minutes=-30))]),
+    )
+)
+def test_moments_are_written_as_isoformat_would(moment: datetime) -> None:
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
+    assert write_date_time(moment) == in_utc.isoformat(timespec="milliseconds") + "Z"
 
 
 @pytest.mark.parametrize(
