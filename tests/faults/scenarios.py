@@ -197,7 +197,7 @@ async def messages_poisoned(load: Load) -> None:
     async def all_buried() -> bool:
         return bool(await dead.count_documents({}) - before == len(unreadable))
 
-    await until(all_buried, 60)
+    await until(all_buried, 180)  # They wait their turn behind all normal tasks.
 
 
 async def task_kills_workers(load: Load) -> None:
