@@ -47,8 +47,9 @@ def mongodb(data: Path, port: int) -> Program:
     if mongod := found("mongod"):
         argv = _words(mongod, "--port", port, "--bind_ip", "127.0.0.1", "--dbpath", folder, "--nounixsocket")
     elif secantus := found("secantusd-rs") or found("secantusd-py"):
-        durable = ("--sync-on-commit",) if secantus.name == "secantusd-rs" else ()  # Or a kill -9 takes journaled writes.
-        options = ("--log-level", "WARNING", *durable)
+        options = ["--log-level", "WARNING"]
+        if secantus.name == "secantusd-rs":
+            options.append("--sync-on-commit")  # Else a kill -9 takes writes that were acknowledged as journaled.
         argv = _words(secantus, "--port", port, "--host", "127.0.0.1", "--storage-path", folder, *options)
     else:
         raise ServerNotFound("no mongod or secantusd-py here: install the extra `local`, or set MONGO_URL")
