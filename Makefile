@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup faults attacks fuzz plans load check schema lock clean
+.PHONY: help setup ui run test bench-setup bench faults attacks fuzz plans load check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -18,6 +18,7 @@ help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
 	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
+	@echo "make bench   measure reading and following beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
@@ -62,6 +63,19 @@ test: setup ui
 bench-setup: setup
 	@cargo install secantus-mdb --version 0.5.3-beta.193 --ignore-rust-version --root .venv
 
+build/bench/venv/installed: loadtest/bench/peers/python/requirements.txt | .venv/installed
+	@echo "Installing the peers to measure beside"
+	@$(PY) -m venv --clear build/bench/venv
+	@build/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+loadtest/bench/peers/node/node_modules/installed: loadtest/bench/peers/node/package-lock.json | .venv/installed
+	@cd loadtest/bench/peers/node && $(NODE) npm ci --silent --no-fund --no-audit
+	@touch $@
+
+bench: setup build/bench/venv/installed loadtest/bench/peers/node/node_modules/installed
+	@$(PY) -m loadtest.bench $(ARGS)
+
 faults: setup
 	@requirements/test-servers
 	@$(PY) -m tests.faults $(ARGS)
@@ -99,8 +113,9 @@ lock: setup
 	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	@$(COMPILE) pyproject.toml --all-extras --output-file requirements/dev.txt
 	@echo setuptools | $(COMPILE) - --constraint requirements/dev.txt --output-file requirements/build.txt
+	@$(COMPILE) loadtest/bench/peers/python/requirements.in --output-file loadtest/bench/peers/python/requirements.txt
 
 clean:
-	@rm -rf .venv ui/dist ui/node_modules tests/node/node_modules build *.egg-info
+	@rm -rf .venv ui/dist ui/node_modules tests/node/node_modules loadtest/bench/peers/*/node_modules build *.egg-info
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""The follow path: how many messages a second one process tells its followers, and what each of them costs."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
+from loadtest.bench.events import BEFORE_FIRST, DOCUMENT, Feed
+
+EVENTS_AT_ONCE = 50
+"""Published by one write where each has few followers."""
+MESSAGES_AHEAD = 2_000
+"""Under way at a time, but at least EVENTS_AHEAD events and at most as many a follower."""
+EVENTS_AHEAD = 4
+JOIN_WITHIN_S = 60.0
+LOST_AFTER_S = 20.0
+QUIET_S = 0.5
+
+
+@dataclass(frozen=True)
+class Told:
+    """How many messages followers heard, and how long that took from the first event on."""
+
+    messages: int
+    seconds: float
+
+
+def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int) -> None:
+    """Have the followers of all tasks subscribe, and wait until each is told of its task. Raises CrowdFailed.
+
+    Nothing says that a subscription has begun, so events are published until everybody has heard one.
+    """
+    followed = [task_ids[number % len(task_ids)] for number in range(followers)]
+    frames = {task_id: subscription(DOCUMENT, {"id": str(task_id), "after": BEFORE_FIRST}) for task_id in task_ids}
+    crowd.open(frames[task_id] for task_id in followed)
+    give_up = time.monotonic() + JOIN_WITHIN_S
+    while deaf := {task_id for task_id, one in zip(followed, crowd.followers, strict=True) if not one.heard}:
+        if time.monotonic() > give_up:
+            raise CrowdFailed(f"followers of {len(deaf)} of {len(task_ids)} tasks heard nothing")
+        feed.tell_each(list(deaf))
+        settle(crowd)
+    check(crowd)
+
+
+def settle(crowd: Crowd) -> None:
+    """Read on until nothing has come for a while."""
+    heard, since = crowd.heard, time.monotonic()
+    while time.monotonic() - since < QUIET_S:
+        crowd.take(QUIET_S / 5)
+        if crowd.heard != heard:
+            heard, since = crowd.heard, time.monotonic()
+
+
+def check(crowd: Crowd) -> None:
+    """Look whether a follower is told all that was asked for. Raises CrowdFailed."""
+    message = crowd.sample()
+    try:
+        event = message["payload"]["data"]["taskEvents"]
+        told = event["progress"]
+        assert message["type"] == "next"
+        assert event.keys() == {"cursor", "at", "attempt", "progress"}
+        assert told.keys() == {"current", "total", "percent", "message"}
+        assert told["message"] == f"step {told['current']}"
+    except (KeyError, TypeError, AssertionError) as exc:
+        raise CrowdFailed(f"expected an event, got {message}") from exc
+
+
+def turn(crowd: Crowd, feed: Feed, seconds: float) -> Told:
+    """Publish for so long, as fast as followers hear of it, and wait for the rest. Raises CrowdFailed."""
+    ahead = max(EVENTS_AHEAD * feed.followers, min(MESSAGES_AHEAD, len(crowd.followers)))
+    events = max(1, min(EVENTS_AT_ONCE, ahead // feed.followers // 2))
+    before, expected = crowd.heard, 0
+    started = last = time.perf_counter()
+    while last - started < seconds:
+        while expected - (crowd.heard - before) <= ahead - events * feed.followers:
+            expected += feed.tell(events)
+        crowd.take(0.01)
+        last = time.perf_counter()
+    heard = crowd.heard
+    while crowd.heard - before < expected:
+        crowd.take(0.1)
+        if crowd.heard != heard:
+            heard, last = crowd.heard, time.perf_counter()
+        elif time.perf_counter() - last > LOST_AFTER_S:
+            raise CrowdFailed(f"{expected - heard + before:,} of {expected:,} messages never came")
+    if crowd.heard - before > expected:
+        raise CrowdFailed(f"{crowd.heard - before - expected:,} messages more than were to come")
+    return Told(expected, last - started)
+
+
+def answer_pings(crowds: Iterable[Crowd]) -> None:
+    """Let followers that are not measured now show that they are there."""
+    for crowd in crowds:
+        crowd.take(0)

@@ -1,0 +1,99 @@
+"""Contestants as running processes, each a Child on the servers' core."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from loadtest.bench.contestants import Contestant
+from loadtest.bench.machine import Cores, busy_s, processor_s, resident_kb
+from stack import services
+from stack.probes import port_is_open
+from stack.process import Child, Guard, Program, free_port
+
+
+class Server:
+    """A contestant that answers on its port."""
+
+    def __init__(self, contestant: Contestant, child: Child, port: int) -> None:
+        assert child.pid is not None
+        self.contestant = contestant
+        self.port = port
+        self.pid = child.pid
+
+    @property
+    def name(self) -> str:
+        """Its contestant's."""
+        return self.contestant.name
+
+    def processor_s(self) -> float:
+        """Return what processor time it has taken so far."""
+        return processor_s(self.pid)
+
+    def resident_kb(self) -> int:
+        """Return what memory it holds now."""
+        return resident_kb(self.pid)
+
+
+class Bench:
+    """A folder, two cores and a guard, for whatever a measurement starts. Use it as a context."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cores = Cores.chosen()
+        self._stack = ExitStack()
+        self._guard = Guard()
+
+    def __enter__(self) -> "Bench":
+        self._stack.callback(self._guard.close)
+        self.cores.settle()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def service(self, program: Program) -> str:
+        """Run a service on the load's core to the end of the bench; return its address. Raises ProcessFailed."""
+        child = self._child(program)
+        self._stack.callback(child.stop)
+        child.start()
+        child.await_ready()
+        assert program.url is not None
+        return program.url
+
+    @contextmanager
+    def servers(self, contestants: list[Contestant], env: Mapping[str, str]) -> Iterator[list[Server]]:
+        """Run contestants while the block runs. Raises ProcessFailed."""
+        with ExitStack() as stack:
+            children = []
+            for contestant in contestants:
+                port = free_port()
+                child = self._child(program(contestant, port, env))
+                stack.callback(child.stop)
+                with self.cores.for_servers():
+                    child.start()
+                children.append((contestant, child, port))
+            for _, child, _ in children:
+                child.await_ready()
+            yield [Server(*running) for running in children]
+
+    def load_busy_s(self) -> float:
+        """Return how long the load's core has worked."""
+        return busy_s(self.cores.load)
+
+    def _child(self, started: Program) -> Child:
+        log = self.folder / "logs" / f"{started.role.replace(' ', '-')}-{secrets.token_hex(2)}.log"
+        return Child(started, log, self._guard)
+
+
+def program(contestant: Contestant, port: int, env: Mapping[str, str]) -> Program:
+    """Return what is started for a contestant."""
+    settings = {"HEADWAY_PORT": str(port), "NODE_ENV": "production"}
+    return Program(
+        contestant.name.replace(",", ""),
+        tuple(word.format(port=port) for word in contestant.argv),
+        ready=lambda: port_is_open(port),
+        port=port,
+        env={**env, **settings, **contestant.env},
+        cwd=services.PROJECT,
+    )

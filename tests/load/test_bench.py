@@ -1,0 +1,103 @@
+"""The bench on real servers for a moment: it measures what it says, and takes no refusal for an answer."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from loadtest.bench import report
+from loadtest.bench.asking import NoAnswer, is_whole, unchunked
+from loadtest.bench.figures import Contest, Turn
+from tests.running_stack import PROJECT
+
+READ = {"**Headway**", "Headway, with its request log", "Starlette and orjson, no GraphQL"}
+FOLLOW = {"**Headway**", "Starlette broadcast, no GraphQL"}
+
+
+def test_bench_measures_the_gateway_and_the_limit(tmp_path: Path, mongo_url: str, redis_url: str) -> None:
+    those = ("--only", "headway", "no graphql", "--python", sys.executable, "--out", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest.bench", "--quick", *those],
+        cwd=PROJECT,
+        env={**os.environ, "MONGO_URL": mongo_url, "REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [names(table) for table in tables(tmp_path / "read.md")] == [READ]
+    assert [names(table) for table in tables(tmp_path / "follow.md")] == [FOLLOW, FOLLOW]
+    for table in tables(tmp_path / "read.md") + tables(tmp_path / "follow.md"):
+        assert all(float(row[1].partition(" ")[0].replace(",", "")) > 0 for row in table)
+    charts = sorted(tmp_path.glob("*.svg"))
+    assert len(charts) == 3
+    assert all(ElementTree.parse(chart).getroot().tag.endswith("svg") for chart in charts)
+
+
+def tables(page: Path) -> list[list[list[str]]]:
+    """Return the cells of each table's rows, without its head."""
+    found: list[list[list[str]]] = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| contestant"):
+            found.append([])
+        elif line.startswith("| ") and not line.startswith("| ---"):
+            found[-1].append([cell.strip() for cell in line.strip("| ").split("|")])
+    return found
+
+
+def names(table: list[list[str]]) -> set[str]:
+    """Return the contestants of a table."""
+    return {row[0] for row in table}
+
+
+def test_ratio_is_taken_within_each_repeat() -> None:
+    contest = Contest("any", "request")
+    for ours, theirs in ((100, 50), (10, 1), (300, 100)):
+        contest.note("Headway", Turn(ours, 1.0, 1.0, 0.0))
+        contest.note("peer", Turn(theirs, 1.0, 1.0, 0.0))
+    ratio = contest.ratio("Headway", "peer")
+    assert (ratio.least, ratio.median, ratio.most) == (2, 3, 10)
+
+
+def test_server_that_left_its_core_idle_is_marked() -> None:
+    contest = Contest("any", "request", memory_kb={"Headway": 1024, "peer": 2048})
+    contest.note("Headway", Turn(10, 1.0, 1.0, 0.0))
+    contest.note("peer", Turn(10, 1.0, 0.5, 1.0))
+    ours, theirs = (
+        next(line for line in report.table(contest).splitlines() if name in line) for name in ("**", "peer")
+    )
+    assert "*" not in ours.replace("**", "")
+    assert theirs.endswith("50% / 100% * |")
+
+
+@pytest.mark.parametrize("heard", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"])
+def test_part_of_an_answer_is_not_whole(heard: bytes) -> None:
+    assert not is_whole(heard)
+
+
+def test_whole_answer_is_known_by_its_length_or_its_last_chunk() -> None:
+    assert is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab")
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n"
+    assert not is_whole(chunked)
+    assert is_whole(chunked + b"0\r\n\r\n")
+    assert unchunked(b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n") == b"abc"
+
+
+def test_refusal_is_no_answer() -> None:
+    with pytest.raises(NoAnswer, match="429"):
+        is_whole(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n")
+
+
+def test_section_is_written_between_its_marks_only(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench read -->\nold\n<!-- end of bench read -->\nafter\n", encoding="utf-8")
+    report.put(page, "read", "new \\1")
+    assert page.read_text(encoding="utf-8") == (
+        "before\n<!-- bench read -->\nnew \\1\n<!-- end of bench read -->\nafter\n"
+    )
+    with pytest.raises(ValueError, match="bench follow"):
+        report.put(page, "follow", "new")
