@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -43,6 +44,7 @@ class HTTPConnection(HttpToolsProtocol):
         self._in_headers = False
         self._in_message = False
         self._header_bytes = 0
+        self._may_be_too_long = False
         self._begun = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -89,6 +91,7 @@ class HTTPConnection(HttpToolsProtocol):
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
         was_in_headers, is_between, begun = self._in_headers, not self._in_message, self._begun
+        self._may_be_too_long = self._header_bytes + len(data) > self._limits.max_header_bytes
         super().data_received(data)
         if self.transport.get_protocol() is not self or self._drain is not None:
             return  # It speaks WebSocket now, or was refused.
@@ -101,9 +104,7 @@ class HTTPConnection(HttpToolsProtocol):
         if (was_in_headers and not begun_now) or (is_between and begun_now <= 1):  # Then all of it is headers.
             self._header_bytes += len(data)
         if self._header_bytes > self._limits.max_header_bytes:
-            REFUSED.labels("header_bytes").inc()
-            limit = self._limits.max_header_bytes
-            self._refuse(431, "PAYLOAD_TOO_LARGE", f"Expected at most {limit:,} bytes of headers")
+            self._refuse_headers()
         elif self._header_timer is None:
             self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
 
@@ -130,13 +131,24 @@ class HTTPConnection(HttpToolsProtocol):
         self._begun += 1
 
     def on_headers_complete(self) -> None:
-        """The headers have come whole."""
+        """The headers have come whole. Raises HttpParserError, which ends the parsing, if they were refused."""
         self._in_headers = False
+        if self._may_be_too_long and self._length_of_headers() > self._limits.max_header_bytes:
+            self._refuse_headers()
+            raise HttpParserError("headers too long")
         latest = self.cycle
         super().on_headers_complete()
         if self.cycle is not latest:
             self.cycle.transport = answer = AnswerTransport(self.transport, self.loop)
             self._unanswered.append((self.cycle, answer))
+
+    def _length_of_headers(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _refuse_headers(self) -> None:
+        REFUSED.labels("header_bytes").inc()
+        limit = self._limits.max_header_bytes
+        self._refuse(431, "PAYLOAD_TOO_LARGE", f"Expected at most {limit:,} bytes of headers")
 
     def on_message_complete(self) -> None:
         """The request has come whole."""

@@ -220,6 +220,12 @@ class TestSlowHeaders:
     async def test_headers_without_end_are_431(self, edge: Edge, sent: bytes) -> None:
         assert status(await exchange(edge, sent)) == 431
 
+    @pytest.mark.parametrize("long", [b"X: " + b"x" * 2_000, b"\r\n".join([b"X: y"] * 1_200)])
+    async def test_whole_headers_that_are_too_long_are_431_and_no_body_is_read(self, edge: Edge, long: bytes) -> None:
+        answer = await exchange(edge, request(JSON, LENGTH, long, body=QUERY) + request(CLOSE, body=QUERY))
+        assert status(answer) == 431
+        assert answer.count(b"HTTP/1.1 ") == 1
+
     async def test_pipelined_requests_are_no_headers_of_the_one_before(self, edge: Edge) -> None:
         one = request(JSON, LENGTH, body=QUERY)
         async with connected(edge) as (reader, writer):
