@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.settings import Settings
@@ -31,3 +32,10 @@ async def edge(limits: EdgeLimits, ui_dist: Path) -> AsyncIterator[Edge]:
     """A gateway that must be empty at the end of the test."""
     async with running_edge(limits, Settings(ui_dist=str(ui_dist))) as edge:
         yield edge
+
+
+@pytest.fixture
+async def client(edge: Edge) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the live gateway."""
+    async with httpx.AsyncClient(base_url=edge.url, timeout=20) as client:
+        yield client

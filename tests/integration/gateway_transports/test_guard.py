@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,6 @@ HASH = sha256(KNOWN.encode()).hexdigest()
 CHANGE = 'mutation { store(content: "abc") }'
 CHANGE_HASH = sha256(CHANGE.encode()).hexdigest()
 GREETING = {"data": {"hello": "Hello, you"}}
-
-
-@pytest.fixture
-async def client(edge: Edge) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the live gateway."""
-    async with httpx.AsyncClient(base_url=edge.url, timeout=20) as client:
-        yield client
 
 
 def only_error(body: Any) -> Any:

@@ -16,7 +16,6 @@ JSON = "application/json"
 UNFINISHED = (
     b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
 )
-CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
 @pytest.fixture
@@ -268,40 +267,6 @@ async def test_client_that_leaves_in_the_middle_of_its_body_is_no_error(
         while state.tasks:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-
-
-@pytest.mark.parametrize("path", ["/", "/graphql", "/ui/", "/ui/index.html"])
-async def test_browser_gets_the_page_under_a_strict_policy(client: httpx.AsyncClient, path: str) -> None:
-    response = await client.get(path, headers={"accept": CHROMIUM})
-    assert response.status_code == 200
-    assert response.text == "<!doctype html><title>explorer</title>"
-    assert response.headers["cache-control"] == "no-cache"
-    assert response.headers["x-content-type-options"] == "nosniff"
-    policy = response.headers["content-security-policy"]
-    assert "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'" in policy
-
-
-async def test_hashed_assets_are_cached_for_ever(client: httpx.AsyncClient) -> None:
-    response = await client.get("/ui/assets/index-abc123.js")
-    assert response.text == "export {}"
-    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
-
-
-@pytest.mark.parametrize("path", ["/nothing", "/graphql/", "/ui/nothing.js", "/ui/%2e%2e/%2e%2e/etc/passwd"])
-async def test_unknown_path_is_a_json_404(client: httpx.AsyncClient, path: str) -> None:
-    response = await client.get(path)
-    assert response.status_code == 404
-    assert response.headers["content-type"] == JSON
-    assert response.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
-
-
-async def test_pages_that_are_not_built_say_how_to_build_them(
-    client: httpx.AsyncClient, ui_dist: Any, edge: Edge
-) -> None:
-    (ui_dist / "index.html").unlink()
-    response = await client.get("/", headers={"accept": CHROMIUM})
-    assert response.status_code == 200
-    assert "npm run build" in response.text
 
 
 async def test_metrics_count_operations(client: httpx.AsyncClient) -> None:

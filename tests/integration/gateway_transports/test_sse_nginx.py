@@ -12,7 +12,7 @@ from gateway.transports.limits import EdgeLimits
 from stack import services
 from stack.process import Child, Guard, free_port
 from tests.integration.gateway_transports.edge import Edge, running_edge
-from tests.integration.gateway_transports.test_sse import opened, reserve, start, told
+from tests.integration.gateway_transports.event_stream import opened, reserve, start, told
 
 STREAMS = 12
 

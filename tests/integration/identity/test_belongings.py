@@ -6,8 +6,8 @@ import httpx
 
 from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.edge import Edge
+from tests.integration.identity.callers import FOLLOW, running_task
 from tests.integration.identity.conftest import Serve, bearer
-from tests.integration.identity.test_callers import FOLLOW, running_task
 
 IMPORT = "mutation ($id: ID!) { importItems(input: {format: CSV, contentId: $id}) { input { contentId } } }"
 NOBODYS = "0198c0de-0000-7000-8000-000000000000"

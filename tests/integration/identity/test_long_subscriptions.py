@@ -9,7 +9,7 @@ from core.clock import utc_now
 from core.documents import Task, TimelineEntry
 from core.states import TaskStatus
 from gateway.identity import meter
-from tests.integration.gateway_transports.test_sse import opened
+from tests.integration.gateway_transports.event_stream import opened
 from tests.integration.identity.conftest import Serve, bearer
 
 EVENTS = "subscription ($id: ID!, $after: String) { taskEvents(id: $id, after: $after) { cursor } }"
