@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gql import GraphQLRequest
 
+from gateway.identity.settings import IdentitySettings
 from gateway.transports.limits import EdgeLimits
 from tests.acceptance.api import execute, http_session, ws_session
 from tests.running_stack import RunningStack
@@ -107,5 +108,6 @@ def test_links_lead_somewhere() -> None:
 
 def test_settings_that_are_named_exist() -> None:
     named = re.findall(r"`HEADWAY_([A-Z_]+)`", CLIENTS)
+    known = EdgeLimits.model_fields | IdentitySettings.model_fields
     assert named
-    assert [name for name in named if name.lower() not in EdgeLimits.model_fields] == []
+    assert [name for name in named if name.lower() not in known] == []

@@ -1,5 +1,7 @@
 // What the tests say to a gateway, and what every client must be told about a task. The address is in HEADWAY_URL.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
 
 export const url = `${process.env.HEADWAY_URL}/graphql`;
 export const wsUrl = url.replace(/^http/, "ws");
@@ -64,4 +66,35 @@ export async function exercise(run) {
   }
   checkStory(told, id);
   assert.deepEqual(codes((await only(run(FOLLOW, { id: UNKNOWN_ID }))).errors), ["NOT_FOUND"]);
+}
+
+// Passes connections on to the gateway until told to cut them all, or to pass nothing more through those that are open.
+export async function openTunnel() {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set();
+  let accepted = 0;
+  let heard = "";
+  const server = net.createServer((near) => {
+    accepted += 1;
+    const far = net.connect({ host: hostname, port: Number(port) });
+    far.on("data", (bytes) => { heard += bytes.toString("latin1"); });
+    for (const [socket, other] of [[near, far], [far, near]]) {
+      sockets.add(socket);
+      socket.pipe(other);
+      socket.on("error", () => other.destroy());
+      socket.on("close", () => { sockets.delete(socket); other.destroy(); });
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = () => { for (const socket of sockets) socket.destroy(); };
+  return {
+    address: `127.0.0.1:${server.address().port}`,
+    cut,
+    silence: () => { for (const socket of sockets) socket.unpipe().pause(); },
+    accepted: () => accepted,
+    heard: (text) => heard.includes(text),
+    empty: async () => { for (const socket of sockets) await once(socket, "close"); },
+    close: () => { cut(); server.close(); },
+  };
 }

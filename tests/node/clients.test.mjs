@@ -1,6 +1,5 @@
 // The GraphQL clients that people use, each against a live gateway.
 import assert from "node:assert/strict";
-import net from "node:net";
 import { describe, it } from "node:test";
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from "@apollo/client/core";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
@@ -10,7 +9,7 @@ import { createClient } from "graphql-ws";
 import { toAsyncIterable } from "wonka";
 import WebSocket from "ws";
 import {
-  EVENTS, FOLLOW, SUBMIT, UNKNOWN_ID, checkStory, codes, exercise, input, isAfter, url, wsUrl,
+  EVENTS, FOLLOW, SUBMIT, UNKNOWN_ID, checkStory, codes, exercise, input, isAfter, openTunnel, url, wsUrl,
 } from "./api.mjs";
 
 globalThis.WebSocket ??= WebSocket; // Apollo's link looks at it when an operation fails; Node.js 20 has none.
@@ -43,24 +42,6 @@ async function* iterate(subscribe) {
     if (isOver) return;
     await new Promise((resolve) => { wake = resolve; });
   }
-}
-
-// Passes connections on to the gateway until told to cut them all.
-async function openTunnel() {
-  const { hostname, port } = new URL(url);
-  const sockets = new Set();
-  const server = net.createServer((near) => {
-    const far = net.connect({ host: hostname, port: Number(port) });
-    for (const [socket, other] of [[near, far], [far, near]]) {
-      sockets.add(socket);
-      socket.pipe(other);
-      socket.on("error", () => other.destroy());
-      socket.on("close", () => { sockets.delete(socket); other.destroy(); });
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const cut = () => { for (const socket of sockets) socket.destroy(); };
-  return { address: `127.0.0.1:${server.address().port}`, cut, close: () => { cut(); server.close(); } };
 }
 
 // Follows a task, cuts the connection in the middle, and checks the story as one; what was heard twice counts once.
