@@ -1,7 +1,6 @@
 """Files that a task's input names by id instead of holding them: uploaded in pieces, kept in GridFS, read in pieces.
 
 A content stays while a task's input names it under `content_id`, and for an hour after its upload or its last submit.
-https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
 """
 
 import asyncio
@@ -9,19 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gridfs.asynchronous import AsyncGridFSBucket
-from gridfs.errors import NoFile
-from pymongo import ASCENDING
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
+from core import gridfs
 from core.clock import utc_now
 from core.documents import Content, ContentState, Task
 from core.errors import NotFound
 from core.telemetry import get_logger
 
-BUCKET = "contents"
-CHUNK_BYTES = 255 * 1024
 UNUSED_FOR = timedelta(hours=1)
 LOOK_AGAIN_AFTER = timedelta(days=1)
 """How long a content outlives the last task that named it, at most."""
@@ -34,11 +28,10 @@ async def store(owner: str, pieces: AsyncIterator[bytes]) -> Content:
     """Keep what `pieces` yields, writing each chunk as it comes. If that fails or is cancelled, nothing is left."""
     now = utc_now()
     state = ContentState(owner=owner, expire_at=now + UNUSED_FOR)
-    content = Content(chunkSize=CHUNK_BYTES, uploadDate=now, metadata=state)
-    await _chunks().create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+    content = Content(chunkSize=gridfs.CHUNK_BYTES, uploadDate=now, metadata=state)
     await content.insert()
     try:
-        content.length = await _write(content.id, pieces)
+        content.length = await gridfs.write(Content, content.id, pieces)
         await Content.get_pymongo_collection().update_one(
             {"_id": content.id}, {"$set": {"length": content.length, "metadata.is_complete": True}}
         )
@@ -49,23 +42,9 @@ async def store(owner: str, pieces: AsyncIterator[bytes]) -> Content:
     return content
 
 
-async def _write(content_id: UUID, pieces: AsyncIterator[bytes]) -> int:
-    pending, n, length = bytearray(), 0, 0
-    async for piece in pieces:
-        pending += piece
-        length += len(piece)
-        while len(pending) >= CHUNK_BYTES:
-            await _chunks().insert_one({"files_id": content_id, "n": n, "data": bytes(pending[:CHUNK_BYTES])})
-            del pending[:CHUNK_BYTES]
-            n += 1
-    if pending:
-        await _chunks().insert_one({"files_id": content_id, "n": n, "data": bytes(pending)})
-    return length
-
-
 async def _drop_what_came(content_id: UUID) -> None:
     try:
-        await drop(content_id)
+        await gridfs.drop(Content, content_id)
     except PyMongoError as exc:
         log.warning("Left a broken upload to the sweep", content_id=str(content_id), reason=str(exc))
 
@@ -98,22 +77,9 @@ async def count_unused(owner: str) -> int:
     return len(ids) - len(named)
 
 
-async def read(content_id: UUID) -> AsyncGenerator[bytes, None]:
-    """Yield the content piece by piece. Raises NotFound."""
-    try:
-        stored = await _bucket().open_download_stream(content_id)
-    except NoFile as exc:
-        raise NotFound("content", content_id) from exc
-    while piece := await stored.readchunk():
-        yield piece
-
-
-async def drop(content_id: UUID) -> None:
-    """Remove a content, whole or not; nothing where there is none."""
-    try:
-        await _bucket().delete(content_id)
-    except NoFile:
-        return
+def read(content_id: UUID) -> AsyncGenerator[bytes, None]:
+    """Yield the content piece by piece. Raises NotFound, when it is asked for the first."""
+    return gridfs.read(Content, content_id)
 
 
 async def sweep(now: datetime) -> int:
@@ -129,14 +95,6 @@ async def sweep(now: datetime) -> int:
         # From here on no submit can claim it; one that did meanwhile has moved its time on.
         taken = await Content.get_pymongo_collection().update_one(mine, {"$set": {"metadata.is_complete": False}})
         if taken.matched_count:
-            await drop(content.id)
+            await gridfs.drop(Content, content.id)
             dropped += 1
     return dropped
-
-
-def _bucket() -> AsyncGridFSBucket:
-    return AsyncGridFSBucket(Content.get_pymongo_collection().database, BUCKET)
-
-
-def _chunks() -> AsyncCollection[dict[str, object]]:
-    return Content.get_pymongo_collection().database[f"{BUCKET}.chunks"]

@@ -11,6 +11,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from core.clock import utc_now
 from core.events import Cursor, StateChanged
+from core.file_document import File
 from core.ids import new_id
 from core.states import Priority, TaskStatus
 
@@ -274,4 +275,4 @@ class Content(Document):
         ]
 
 
-DOCUMENTS = (Item, Task, Batch, DeadLetter, Content, ApiKey, TrustedDocument)
+DOCUMENTS = (Item, Task, Batch, DeadLetter, Content, File, ApiKey, TrustedDocument)

@@ -39,7 +39,10 @@ BACKLOG_AGE = Gauge(
 # A counter that appears with its first event has no increase that an alert could see.
 for _cause in ("unreadable", "unknown kind"):
     DEAD_LETTERS.labels(_cause)
-for _repair in ("expired", "cancelled", "due", "published", "taken over", "retried", "put back", "contents dropped"):
+for _repair in (
+    *("expired", "cancelled", "due", "published", "taken over", "retried", "put back"),
+    *("contents dropped", "files dropped"),
+):
     REPAIRS.labels(_repair)
 for _lost in ("worker", "suspect", "process"):
     LOSSES.labels(_lost)

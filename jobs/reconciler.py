@@ -10,7 +10,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from core import contents
+from core import contents, files
 from core.clock import utc_now
 from core.documents import Task
 from core.messages import TaskMessage
@@ -74,7 +74,7 @@ class Reconciler:
         steps = [self._expire, self._cancel_asked, self._start_scheduled, self._retry, self._publish_owed]
         if judges_leases:
             steps.append(self._take_over)
-        await self._take_steps(*steps, self._put_back_lost, self._sweep_contents)
+        await self._take_steps(*steps, self._put_back_lost, self._sweep_files)
 
     async def start_due(self) -> None:
         """Start what is scheduled, and queue what is to be tried again, where the time has come. Raises as `scan`."""
@@ -217,7 +217,8 @@ class Reconciler:
                 log.info("Put back", tasks=len(missing), first=missing[0], queue=queue.name)
                 await queue.put(missing)
 
-    async def _sweep_contents(self, now: datetime) -> None:
+    async def _sweep_files(self, now: datetime) -> None:
         if self._swept_at is None or now >= self._swept_at + SWEEP_EVERY:
             self._swept_at = now
             REPAIRS.labels("contents dropped").inc(await contents.sweep(now))
+            REPAIRS.labels("files dropped").inc(await files.sweep(now))

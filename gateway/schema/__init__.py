@@ -60,7 +60,7 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
         query=Query,
         mutation=mutation,
         subscription=Subscription,
-        types=[UntypedTask, *added.task_types, *EVENT_TYPES],
+        types=[UntypedTask, *added.task_types, *added.input_types, *EVENT_TYPES],
         config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS)),
     )
     enforce(schema._schema, kinds)

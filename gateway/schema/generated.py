@@ -5,6 +5,7 @@
 | a kind's input model `X`     | the input `X`, and the type `XView` that shows it                         |
 | a model inside it, `Y`       | the input `YInput` (`Y` itself if it ends with Input) and that name + View |
 | a kind's result model, inner | the type of the same name                                                 |
+| one with an input of its own | that input, and the type of the model's name + View that shows it         |
 """
 
 import inspect
@@ -40,9 +41,13 @@ def describe_model(model: type[BaseModel]) -> str:
 
 
 class GeneratedTypes:
-    """The types of one schema by name, so that two kinds may share a model and no two models a name."""
+    """The types of one schema by name, so that two kinds may share a model and no two models a name.
 
-    def __init__(self) -> None:
+    `own` are models for which the schema has an input type already, whose attributes have the names of the fields.
+    """
+
+    def __init__(self, own: Mapping[type[BaseModel], Any] | None = None) -> None:
+        self._own = own or {}
         self._made: dict[str, tuple[object, Any]] = {}
         self._under_way: set[str] = set()
 
@@ -72,10 +77,10 @@ class GeneratedTypes:
         return known[1]
 
     def _inner_input(self, model: type[BaseModel]) -> Any:
-        return self.input(model, _inner_name(model))
+        return self._own.get(model) or self.input(model, _inner_name(model))
 
     def _inner_view(self, model: type[BaseModel]) -> Any:
-        return self.view(model, _inner_name(model) + "View")
+        return self.view(model, (model.__name__ if model in self._own else _inner_name(model)) + "View")
 
     def _enum(self, choice: Choice) -> Any:
         def build() -> Any:

@@ -1,6 +1,5 @@
 """Items: the type, its connection, and how items are read."""
 
-import re
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -10,9 +9,9 @@ from graphql import GraphQLResolveInfo
 from strawberry import UNSET
 
 from core import documents
-from core.errors import BadUserInput, NotFound
+from core.errors import NotFound
 from core.ids import parse_id
-from core.items import MAX_METADATA_DEPTH, MAX_NAME_CHARS, validate_metadata, validate_metadata_key
+from core.item_filter import MAX_METADATA_CONDITIONS, item_query
 from gateway.guard.directives import SCAN_WEIGHT, Cost, page_size
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.item_view import ItemView
@@ -34,7 +33,6 @@ from gateway.schema.paging import (
 from gateway.schema.scalars import JSON
 from gateway.schema.selection import selected
 
-MAX_METADATA_CONDITIONS = 10
 STORED = {
     "name": "name",
     "description": "description",
@@ -120,16 +118,6 @@ class MetadataEquals:
         "nothing stands."
     )
 
-    def query(self, field: str) -> dict[str, Any]:
-        """Return the condition for MongoDB. Raises BadUserInput."""
-        parts = self.path.split(".")
-        if len(parts) > MAX_METADATA_DEPTH:
-            raise BadUserInput(f"{field}.path", f"at most {MAX_METADATA_DEPTH} names", got=self.path)
-        for part in parts:
-            validate_metadata_key(part, f"{field}.path")
-        validate_metadata({"value": self.value}, field)
-        return {"metadata." + self.path: {"$eq": self.value}}
-
 
 @strawberry.input(description="Which items to list: those that meet every condition given.")
 class ItemFilter:
@@ -146,32 +134,6 @@ class ItemFilter:
     )
     created_from: datetime | None = strawberry.field(default=UNSET, description="Made at this moment or later.")
     created_to: datetime | None = strawberry.field(default=UNSET, description="Made before this moment.")
-
-    def query(self) -> dict[str, Any]:
-        """Return the conditions for MongoDB. Raises BadUserInput."""
-        conditions: list[dict[str, Any]] = []
-        if self.name_prefix:
-            conditions.append({"name": {"$regex": "^" + _escaped(self.name_prefix, "filter.namePrefix")}})
-        if self.name_contains:
-            conditions.append({"name": {"$regex": _escaped(self.name_contains, "filter.nameContains")}})
-        if len(self.metadata or ()) > MAX_METADATA_CONDITIONS:
-            raise BadUserInput("filter.metadata", f"at most {MAX_METADATA_CONDITIONS} conditions")
-        conditions += [part.query(f"filter.metadata.{index}") for index, part in enumerate(self.metadata or ())]
-        conditions += created_between(self.created_from, self.created_to)
-        return {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else {}
-
-
-def created_between(since: datetime | None, before: datetime | None) -> list[dict[str, Any]]:
-    """Return the condition of both filters on the moment of creation, as a list of none or one."""
-    bounds = {"$gte": since, "$lt": before}
-    given = {operator: bound for operator, bound in bounds.items() if bound}
-    return [{"created_at": given}] if given else []
-
-
-def _escaped(text: str, field: str) -> str:
-    if len(text) > MAX_NAME_CHARS or "\0" in text:
-        raise BadUserInput(field, f"at most {MAX_NAME_CHARS} characters and no NUL", got=text)
-    return re.escape(text)
 
 
 async def find_item(ident: str) -> documents.Item:
@@ -203,7 +165,7 @@ class ItemQuery:
     ) -> Page[ItemView]:
         return await read_page(
             documents.Item.get_pymongo_collection(),
-            filter.query() if filter else {},
+            item_query(filter) if filter else {},
             ORDERS[(order or ItemOrder.NEWEST_FIRST).name],
             first=first,
             after=after,

@@ -11,11 +11,11 @@ from strawberry import UNSET
 from core import documents
 from core.errors import BadUserInput
 from core.ids import parse_id
+from core.item_filter import created_between
 from core.transition import TIMELINE_LENGTH
 from gateway.guard.directives import LARGE_WEIGHT, SCAN_WEIGHT, Cost, ListSize
 from gateway.schema.enums import Delivery, Priority, TaskStatus
 from gateway.schema.fields import ContextInfo
-from gateway.schema.items import created_between
 from gateway.schema.node import NodeType
 from gateway.schema.paging import (
     ID,

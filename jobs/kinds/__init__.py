@@ -70,7 +70,10 @@ class AsyncTaskContext(TaskContext, Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A task kind as its one file declares it. `name` is also the name of its mutation."""
+    """A task kind as its one file declares it. `name` is also the name of its mutation.
+
+    `spreads_input`: the mutation takes the input's fields as arguments of their own instead of one `input`.
+    """
 
     name: str
     description: str
@@ -80,6 +83,7 @@ class Kind:
     timeout_s: float
     max_attempts: int
     check: Callable[[Any, str], Awaitable[None]] | None = None
+    spreads_input: bool = False
 
     @property
     def is_cpu_bound(self) -> bool:
@@ -91,13 +95,17 @@ _registry: dict[str, Kind] = {}
 
 
 def kind(
-    *, timeout_s: float, max_attempts: int = 3, check: Callable[[Any, str], Awaitable[None]] | None = None
+    *,
+    timeout_s: float,
+    max_attempts: int = 3,
+    check: Callable[[Any, str], Awaitable[None]] | None = None,
+    spreads_input: bool = False,
 ) -> Callable[[F], F]:
     """Declare the decorated function `(ctx, input: InputModel) -> ResultModel` as a task kind.
 
     Its name in camelCase is the kind's name and the mutation's; its docstring is shown to clients. `check(input,
     owner)`, if given, is awaited at submit for what the model alone can't tell, and raises BadUserInput naming a field
-    of the model. Raises TypeError
+    of the model. With `spreads_input` the mutation takes the model's fields as its arguments. Raises TypeError
     when the annotations are missing or the name is taken, ValueError when an option is out of range.
     """
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
@@ -121,7 +129,15 @@ def kind(
         assert input_model is not None
         assert result_model is not None
         _registry[name] = Kind(
-            name, inspect.getdoc(function) or "", input_model, result_model, function, timeout_s, max_attempts, check
+            name,
+            inspect.getdoc(function) or "",
+            input_model,
+            result_model,
+            function,
+            timeout_s,
+            max_attempts,
+            check,
+            spreads_input,
         )
         return function
 

@@ -127,7 +127,7 @@ def test_submit_takes_the_fields_of_the_kind_as_flags(headway: Headway, stack: R
 
     unknown = headway("submit", "nonsense", "--data", "x", "--url", stack.url)
     assert unknown.returncode == 1
-    assert "importItems, processData" in unknown.stderr
+    assert "exportItems, importItems, processData" in unknown.stderr
 
 
 def test_watch_as_json_tells_every_event_and_the_result(headway: Headway, stack: RunningStack) -> None:

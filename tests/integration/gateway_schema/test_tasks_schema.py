@@ -218,7 +218,7 @@ async def test_the_installed_kinds_are_listed_by_name(gateway: Gateway) -> None:
         "{ taskKinds { name description inputType resultType taskType inputSchema timeoutS maxAttempts isCpuBound } }"
     )
     kinds = (await gateway.get(query))["taskKinds"]
-    assert [kind["name"] for kind in kinds] == ["importItems", "paintPicture", "processData"]
+    assert [kind["name"] for kind in kinds] == ["exportItems", "importItems", "paintPicture", "processData"]
     process = kinds[2]
     assert (process["inputType"], process["resultType"], process["taskType"]) == (
         "ProcessDataInput",

@@ -92,6 +92,7 @@ SHARED: dict[str, tuple[str, Make]] = {
     ),
     "Mutation.processData": ('mutation { processData(input: {data: "x"}) { id } }', item),
     "Mutation.importItems": ('mutation { importItems(input: {format: CSV, content: "name\\nx"}) { id } }', item),
+    "Mutation.exportItems": ("mutation { exportItems(format: NDJSON) { id } }", item),
     "Mutation.resendDeadLetter": (by_id("mutation", "resendDeadLetter"), letter),
     "Mutation.discardDeadLetter": (by_id("mutation", "discardDeadLetter", ""), letter),
 }

@@ -1,6 +1,7 @@
 """The types that kinds add to the schema."""
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ def test_an_input_model_becomes_an_input_type_with_its_defaults(schema: GraphQLS
     printed = build_schema({PAINT.name: PAINT}).as_str()
     for line in ("copies: Int! = 1", "colour: Colour! = RED", "style: PaintInputStyle! = OIL", "yPos: Float! = 0"):
         assert f"  {line}\n" in printed
+
+
+def test_a_spread_input_becomes_the_mutation_s_arguments() -> None:
+    spread = replace(PAINT, spreads_input=True)
+    schema = build_schema({spread.name: spread})
+    assert schema._schema.mutation_type is not None
+    arguments = schema._schema.mutation_type.fields["paintPicture"].args
+    shown = {name: str(argument.type) for name, argument in arguments.items()}
+    assert shown == {**fields_of(schema._schema, "PaintInput"), "options": "TaskOptions"}
+    assert "copies: Int! = 1" in schema.as_str().partition("paintPicture(")[2]
+
+
+def test_a_spread_input_can_have_no_field_called_options() -> None:
+    class Taken(BaseModel):
+        options: int
+
+    taken = replace(PAINT, input_model=Taken, spreads_input=True)
+    with pytest.raises(TypeError, match="a field of an input that is spread can't be called options"):
+        build_schema({taken.name: taken})
 
 
 def test_an_input_is_shown_by_a_type_of_its_own(schema: GraphQLSchema) -> None:

@@ -29,6 +29,9 @@ type ImportItemsInputView { format: ImportFormat! content: String contentId: ID 
 type ImportItemsResult { inserted: Int! updated: Int! rejected: [RejectedRow!]! rejectedTotal: Int! }
 type RejectedRow { line: Int! reason: String! }
 type ProcessDataTask { input: ProcessDataInputView! result: ProcessDataResult }
+type ExportItemsInputView { filter: ItemFilterView format: ExportFormat! }
+type ExportItemsResult { fileId: ID! url: String! rows: Int! bytes: BigInt! expiresAt: DateTime! }
+type ExportItemsTask { input: ExportItemsInputView! result: ExportItemsResult }
 type ImportItemsTask { input: ImportItemsInputView! result: ImportItemsResult }
 type UntypedTask { id: ID! }
 type Item { id: ID! name: String! description: String metadata: JSON! createdAt: DateTime! updatedAt: DateTime! }
@@ -40,6 +43,7 @@ type TaskConnection { edges: [TaskEdge!]! nodes: [Task!]! pageInfo: PageInfo! to
 enum ItemOrder { NEWEST_FIRST OLDEST_FIRST NAME_ASC NAME_DESC UPDATED_ASC UPDATED_DESC }
 enum TaskOrder { NEWEST_FIRST OLDEST_FIRST }
 enum ImportFormat { CSV NDJSON }
+enum ExportFormat { CSV NDJSON }
 type TaskKind { name: String! description: String! }
 enum HealthStatus { HEALTHY DEGRADED UNHEALTHY }
 type Health { status: HealthStatus! timestamp: DateTime! services: [ServiceHealth!]! }
@@ -64,6 +68,7 @@ type Mutation { createItem(input: CreateItemInput!): Item! createItems(inputs: [
   updateItem(id: ID!, input: UpdateItemInput!): Item! deleteItem(id: ID!): ID!
   processData(input: ProcessDataInput!, options: TaskOptions): ProcessDataTask!
   importItems(input: ImportItemsInput!, options: TaskOptions): ImportItemsTask!
+  exportItems(filter: ItemFilter, format: ExportFormat! = CSV, options: TaskOptions): ExportItemsTask!
   submitTask(kind: String!, input: JSON!, options: TaskOptions): Task! }
 type Subscription { taskProgress(id: ID!, maxHz: Float = 10): Task! }
 """

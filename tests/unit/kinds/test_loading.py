@@ -10,7 +10,7 @@ from jobs.kinds import load_kinds
 from tests.fault_kinds import steps
 from tests.running_stack import PROJECT, clean_environment
 
-USUAL = ["importItems", "processData"]
+USUAL = ["exportItems", "importItems", "processData"]
 
 
 def test_kinds_of_a_module_that_is_only_imported_are_not_installed() -> None:
