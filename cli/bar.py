@@ -18,7 +18,7 @@ STYLES = {
 
 
 class TaskBar:
-    """The bar of one task, drawn between enter and exit."""
+    """The bar of one task, drawn from what is shown first to the exit."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -37,8 +37,6 @@ class TaskBar:
         self._row = self._progress.add_task("", total=None, kind="", status="")
 
     def __enter__(self) -> "TaskBar":
-        if self._live:
-            self._progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
@@ -53,6 +51,7 @@ class TaskBar:
             self._progress.update(
                 self._row, completed=view.current, total=view.total, kind=escape(view.kind), status=status
             )
+            self._progress.start()
         elif self._told != (view.status, view.attempt):
             self._told = (view.status, view.attempt)
             total = "" if view.total is None else f" of {view.total}"

@@ -10,10 +10,11 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from cli.checkup import Level, examine
 from cli.client import ApiClient
-from cli.session import DEFAULT_URL, Json, Url, client_for, run_api
+from cli.session import DEFAULT_URL, Json, Url, client_for, complain, run_api
 from cli.task_commands import print_json
 from core.settings import Settings
 from stack.state import read_state
@@ -42,7 +43,7 @@ def doctor(
         settings = Settings.model_validate({**given, "startup_wait_s": 0, "mongo_pool_min": 0})
     except ValidationError as exc:
         wrong = exc.errors(include_url=False, include_input=False)[0]
-        typer.echo(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", err=True)
+        complain(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}")
         raise typer.Exit(1) from exc
     client = client_for(url)
     logging.disable()  # What the drivers would log is told as a finding.
@@ -57,9 +58,19 @@ async def _report(client: ApiClient, settings: Settings, as_json: bool) -> int:
             if as_json:
                 print_json(vars(finding))
                 continue
-            console.print(f"{MARKS[finding.level]} {finding.what}: {escape(finding.said)}", soft_wrap=True)
+            _tell(console, MARKS[finding.level], f"{finding.what}: {escape(finding.said)}")
             if finding.advice:
-                console.print(f"    → {escape(finding.advice)}", soft_wrap=True)
+                _tell(console, "    →", escape(finding.advice))
     if not as_json:
         console.print(f"{wrong} to mend." if wrong else "All is well.")
     return 1 if wrong else 0
+
+
+def _tell(console: Console, mark: str, text: str) -> None:
+    """Print one line; what is too long for a terminal goes on below its text."""
+    if not console.is_terminal:
+        console.print(f"{mark} {text}", soft_wrap=True)
+        return
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_row(mark, text)
+    console.print(line)

@@ -2,10 +2,13 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
+
+from cli.session import complain
 
 RESERVED = frozenset({"flags", "help", "input", "options", "url", "watch"})
 """What `headway submit` takes for itself."""
@@ -27,9 +30,18 @@ def flag_of(field: str) -> str:
     return f"--field-{words}" if words in RESERVED else f"--{words}"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as the other commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        complain(f"{self.prog}: error: {message}")
+        self.exit(2)
+
+
 def _parser(kind: Mapping[str, Any]) -> argparse.ArgumentParser:
     schema = kind["inputSchema"]
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"headway submit {kind['name']}",
         description=kind["description"],
         epilog="Or give the whole input with --input. `headway submit --help` tells of the other options.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 
 from cli.client import CREDENTIAL, ApiClient, ApiError, Unreachable
 from cli.tasks import ExitStatus
@@ -29,10 +30,16 @@ def run_api(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         return asyncio.run(work())
     except ApiError as exc:
-        typer.echo(f"headway: {exc}", err=True)
+        complain(f"headway: {exc}")
         raise typer.Exit(ExitStatus.UNREACHABLE if isinstance(exc, Unreachable) else ExitStatus.REFUSED) from exc
     except KeyboardInterrupt as exc:
         raise typer.Exit(130) from exc
+
+
+def complain(message: str) -> None:
+    """Print it on standard error: one line, which a terminal alone gets broken, and then between words."""
+    console = Console(stderr=True, highlight=False)
+    console.print(message, markup=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def complete_kind(incomplete: str) -> list[tuple[str, str]]:

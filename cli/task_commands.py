@@ -15,7 +15,7 @@ from rich.table import Table
 from cli.bar import STYLES, TaskBar
 from cli.client import ApiClient, Refused
 from cli.flags import parse_flags
-from cli.session import DEFAULT_URL, Json, Url, client_for, complete_kind, complete_task, run_api
+from cli.session import DEFAULT_URL, Json, Url, client_for, complain, complete_kind, complete_task, run_api
 from cli.tasks import ENDS, ExitStatus, cancel, follow, follow_events, list_tasks, read_kind, retry, submit
 from core.clock import utc_now
 from core.states import TaskStatus
@@ -80,7 +80,7 @@ async def watch_with_bar(client: ApiClient, task_id: str) -> ExitStatus:
     if view.result is not None:
         typer.echo(orjson.dumps(view.result, option=orjson.OPT_INDENT_2).decode())
     if reason := view.error or view.cancel_reason:
-        typer.echo(reason, err=True)
+        complain(reason)
     return ENDS[view.status]
 
 
@@ -167,7 +167,7 @@ def _each(url: str, task_ids: Sequence[str], act: Callable[[ApiClient, str], Cor
             try:
                 typer.echo(await act(client, task_id))
             except Refused as exc:
-                typer.echo(f"headway: {task_id}: {exc}", err=True)
+                complain(f"headway: {task_id}: {exc}")
                 status = ExitStatus.REFUSED
         return status
 

@@ -37,7 +37,7 @@ async def bring_up(options: StackOptions, *, demo: bool) -> int:
         console.print(f"headway: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", style="red", markup=False)
         return 1
     except (FolderInUse, PortInUse, ServerNotFound, ProcessFailed, StartupError, OSError) as exc:
-        console.print(f"headway: {exc}", style="red", markup=False, soft_wrap=True)
+        console.print(f"headway: {exc}", style="red", markup=False, soft_wrap=not console.is_terminal)
         return 1
     console.print("Stopped.")
     return 0
