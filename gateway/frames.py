@@ -57,7 +57,7 @@ class Frames:
         self, executor: PlannedExecutor, event: Any, context: OperationContext, told: Mapping[str, Any] | None
     ) -> Outcome | None:
         """Return what the plan makes of an event, None if that is nothing."""
-        if executor.plan.event is None:
+        if executor.plan.root is None:
             return None
         key = None
         if not told and hasattr(type(event), "told_to_all"):

@@ -1,5 +1,7 @@
 """The edge's numbers for Prometheus, in the process's own registry."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge
 
 OPERATIONS = Counter(
@@ -7,12 +9,16 @@ OPERATIONS = Counter(
     "GraphQL operations that ended, by type and outcome (ok, errors, refused, cancelled).",
     ("operation", "outcome"),
 )
+operations_by = cache(OPERATIONS.labels)
+"""A child, without the checks and the lock of `labels`. Values are a few words of ours, here and below."""
 RUNNING_OPERATIONS = Gauge("headway_running_operations", "GraphQL operations that run now.", ("operation",))
+running_operations_by = cache(RUNNING_OPERATIONS.labels)
 PLANS = Counter(
     "headway_plans",
     "Operations by how far a plan rendered them: whole, or why graphql-core did; and `value`, what a plan gave up.",
     ("served",),
 )
+plans_by = cache(PLANS.labels)
 FRAMES = Counter(
     "headway_frames",
     "Events told to a subscriber by how the answer was made: rendered by the plan, shared with others, or executed.",
@@ -22,6 +28,7 @@ OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are ope
 OPEN_STREAMS = Gauge("headway_open_streams", "Event streams (SSE) that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))
 HTTP_RESPONSES = Counter("headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",))
+http_responses_by = cache(HTTP_RESPONSES.labels)
 WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")
 SUBSCRIBERS = Gauge("headway_relay_subscribers", "Subscribers that follow these tasks now.")
 BOARDS = Gauge("headway_relay_boards", "Subscribers that follow all tasks matching a filter now.")

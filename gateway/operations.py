@@ -4,38 +4,32 @@ Knows graphql-core and Strawberry's schema, but no transport.
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, TypeGuard, cast
+from typing import Any
 
 import strawberry
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
-    OperationDefinitionNode,
-    OperationType,
     create_source_event_stream,
-    execute_root_selection_set,
+    get_variable_values,
 )
-from strawberry.execution import optimized_is_awaitable
+from graphql.execution.values import VariableValues
 
 from core.errors import RateLimited
 from core.telemetry import get_logger
 from gateway.context import OperationContext
 from gateway.errors import mask
 from gateway.frames import Frames
-from gateway.guard.documents import READING_COST, Documents, Rejected
-from gateway.guard.pricing import OperationCost
+from gateway.guard.documents import READING_COST, Document, Documents, Prepared, Rejected
 from gateway.guard.turns import Turns
 from gateway.identity.meter import metered
 from gateway.identity.principals import LOCAL
-from gateway.metrics import OPERATIONS, RUNNING_OPERATIONS
+from gateway.metrics import operations_by, plans_by, running_operations_by
 from gateway.outcomes import Outcome, masked, outcome_of
-from gateway.plans.executor import PlannedExecutor
-from gateway.plans.plan import Plans
+from gateway.plans.execution import Execution
 from gateway.transports.caps import CapReached, Tally
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
@@ -43,6 +37,9 @@ from gateway.trusted import TrustedDocuments
 
 COST_EXTENSION = "cost"
 """A request whose extensions hold this with true is told what it costs, in the response's extensions."""
+
+MAX_COERCION_ERRORS = 50
+"""Of variables that don't fit: how many are told."""
 
 log = get_logger(__name__)
 
@@ -64,22 +61,6 @@ class Refused(Exception):
     def outcome(self) -> Outcome:
         """The refusal as what to answer."""
         return Outcome(None, self.errors, began=False)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A valid document and the one operation of it that was asked for."""
-
-    document: DocumentNode
-    operation: OperationDefinitionNode
-    name: str | None
-    cost: OperationCost
-    plans: Plans
-
-    @property
-    def type(self) -> OperationType:
-        """Query, mutation or subscription."""
-        return self.operation.operation
 
 
 class Operations:
@@ -114,22 +95,19 @@ class Operations:
     def prepare(self, asked: GraphQLRequest) -> Prepared:
         """Return the operation that a request asks for; without a name, the only one. Raises Refused."""
         try:
-            document = self._documents.read(self._trusted.text_of(asked))
-            found = _find_operation(document.node, asked.operation_name or None)
+            return _find_operation(self._documents.read(self._trusted.text_of(asked)), asked.operation_name or None)
         except Rejected as rejected:
-            OPERATIONS.labels("unknown", "refused").inc()
+            operations_by("unknown", "refused").inc()
             raise Refused(rejected.errors) from None
         except Refused:
-            OPERATIONS.labels("unknown", "refused").inc()
+            operations_by("unknown", "refused").inc()
             raise
-        cost = document.costs[found.name.value if found.name else None]
-        return Prepared(document.node, found, asked.operation_name or None, cost, document.plans)
 
     def cost(self, prepared: Prepared, variables: Mapping[str, Any] | None) -> int:
         """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""
         cost = prepared.cost.evaluate(variables)
         if cost > self._max_cost:
-            OPERATIONS.labels(prepared.type.value, "refused").inc()
+            operations_by(prepared.type.value, "refused").inc()
             message = f"Expected an operation that costs at most {self._max_cost}; this one costs {cost}"
             extensions = {"limit": "cost", "allowed": self._max_cost, "actual": cost}
             raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
@@ -145,7 +123,7 @@ class Operations:
         try:
             await context.charge(cost)
         except RateLimited as exc:
-            OPERATIONS.labels(label, "refused").inc()
+            operations_by(label, "refused").inc()
             raise Refused([{"message": str(exc), "extensions": exc.extensions}], exc.retry_after_s) from exc
 
     def _told(self, cost: int, asked: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -154,30 +132,38 @@ class Operations:
             return None
         return {COST_EXTENSION: {"requested": cost, "allowed": self._max_cost}}
 
-    def _build(
+    def _begin(
         self,
         prepared: Prepared,
         variables: Mapping[str, Any] | None,
         extensions: Mapping[str, Any] | None,
         context: OperationContext,
-    ) -> PlannedExecutor:
-        """Coerce the variables and return the executor, with the plan that the operation has."""
-        built = PlannedExecutor.build(
+    ) -> Execution:
+        """Coerce the variables and return what executes the operation, by the plan that it has."""
+        values: VariableValues | list[GraphQLError] = VariableValues({}, {})
+        if prepared.operation.variable_definitions:
+            values = get_variable_values(
+                self._graphql_schema,
+                prepared.operation.variable_definitions,
+                dict(variables or {}),
+                max_errors=MAX_COERCION_ERRORS,
+                hide_suggestions=self._hide_suggestions,
+            )
+        if isinstance(values, list):
+            operations_by(prepared.type.value, "refused").inc()
+            raise Refused(mask(values, context.correlation_id))
+        plan = prepared.plans.find(prepared.operation, values)
+        plans_by(plan.served).inc()
+        return Execution(
             self._graphql_schema,
-            prepared.document,
-            context_value=context,
-            raw_variable_values=dict(variables or {}),
-            operation_name=prepared.name,
-            is_awaitable=cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable),
-            operation_extensions=dict(extensions or {}),
-            hide_suggestions=self._hide_suggestions,
+            prepared.fragments,
+            prepared.operation,
+            values,
+            context,
+            dict(extensions or {}),
+            self._hide_suggestions,
+            plan,
         )
-        if isinstance(built, list):
-            OPERATIONS.labels(prepared.type.value, "refused").inc()
-            raise Refused(mask(built, context.correlation_id))
-        assert isinstance(built, PlannedExecutor)
-        built.follow(prepared.plans)
-        return built
 
     async def run(
         self,
@@ -188,17 +174,16 @@ class Operations:
     ) -> Outcome:
         """Execute a query or mutation. Raises Refused when it costs too much or the variables don't fit."""
         told = self._told(await self._charge(prepared, variables, context), extensions)
-        executor = self._build(prepared, variables, extensions, context)
+        execution = self._begin(prepared, variables, extensions, context)
         outcome_label, started_at = "cancelled", time.perf_counter()
-        with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
-            try:
-                result = execute_root_selection_set(executor)
-                outcome = outcome_of(
-                    await result if isawaitable(result) else result, context, told, self._max_response_bytes
-                )
-                outcome_label = "errors" if outcome.errors else "ok"
-            finally:
-                self._tell(prepared, outcome_label, started_at, context)
+        running = running_operations_by(prepared.type.value)
+        running.inc()
+        try:
+            outcome = outcome_of(await execution.run(), context, told, self._max_response_bytes)
+            outcome_label = "errors" if outcome.errors else "ok"
+        finally:
+            running.dec()
+            self._tell(prepared, outcome_label, started_at, context)
         return outcome
 
     async def stream(
@@ -215,10 +200,10 @@ class Operations:
         """
         cost = await self._charge(prepared, variables, context)
         told = self._told(cost, extensions)
-        executor = self._build(prepared, variables, extensions, context)
+        executor = self._begin(prepared, variables, extensions, context).executor()
         self._take_place(context)
         outcome_label, started_at = "cancelled", time.perf_counter()
-        with RUNNING_OPERATIONS.labels(prepared.type.value).track_inprogress():
+        with running_operations_by(prepared.type.value).track_inprogress():
             try:
                 source = create_source_event_stream(executor)
                 source = await source if isawaitable(source) else source
@@ -248,12 +233,12 @@ class Operations:
         try:
             self._subscriptions.take(context.owner)
         except CapReached as exc:
-            OPERATIONS.labels("subscription", "refused").inc()
+            operations_by("subscription", "refused").inc()
             raise Refused.because("RATE_LIMITED", GraphQLError(str(exc))) from exc
 
     def _tell(self, prepared: Prepared, outcome: str, started_at: float, context: OperationContext) -> None:
         """Count an operation that has ended, and log it: its name, but nothing of its document or variables."""
-        OPERATIONS.labels(prepared.type.value, outcome).inc()
+        operations_by(prepared.type.value, outcome).inc()
         if self._logs:
             name = prepared.operation.name
             log.info(
@@ -266,15 +251,13 @@ class Operations:
             )
 
 
-def _find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if name is not None:
-        operations = [node for node in operations if node.name and node.name.value == name]
-    if len(operations) == 1:
-        return operations[0]
+def _find_operation(document: Document, name: str | None) -> Prepared:
+    prepared = document.operations.get(name)
+    if prepared is not None:
+        return prepared
     if name is not None:
         message = "operationName: expected the name of an operation in the document"
-    elif operations:
+    elif document.operations:
         message = "operationName: expected a name, because the document holds several operations"
     else:
         message = "query: expected a document with an operation"

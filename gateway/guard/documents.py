@@ -15,6 +15,8 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    OperationType,
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
     parse,
@@ -28,6 +30,7 @@ from gateway.guard.cache import Cache
 from gateway.guard.pricing import OperationCost, Pricing
 from gateway.guard.shape import measure
 from gateway.plans.plan import Pace, Plans
+from gateway.plans.scope import Fragments, fragments_of
 from gateway.transports.limits import EdgeLimits
 
 MAX_VALIDATION_ERRORS = 20
@@ -58,12 +61,27 @@ class Rejected(Exception):
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A valid document and one operation of it."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    fragments: Fragments
+    cost: OperationCost
+    plans: Plans
+
+    @property
+    def type(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.operation.operation
+
+
+@dataclass(frozen=True)
 class Document:
-    """A valid document within the limits, and what its operations cost, by their names."""
+    """A valid document within the limits, and its operations by their names; the only one also under None."""
 
     node: DocumentNode
-    costs: Mapping[str | None, OperationCost]
-    plans: Plans
+    operations: Mapping[str | None, Prepared]
 
 
 class BudgetedOverlapRule(OverlappingFieldsCanBeMergedRule):
@@ -119,7 +137,7 @@ class Documents:
             self._refused.keep(text, rejected.errors, size)
             raise
         plans = Plans(self._schema, node, partial(self._known.grow, text), self._pace)
-        document = Document(node, self._pricing.price(node), plans)
+        document = Document(node, _operations(node, self._pricing.price(node), plans))
         self._known.keep(text, document, 2 * len(text) + ENTRY_BYTES + TOKEN_BYTES * (node.token_count or 0))
         return document
 
@@ -157,6 +175,20 @@ class Documents:
         # graphql-core stops like this when a budget is spent, and words it so for want of a class.
         aborted = errors[-1].message == "Validation aborted."
         raise _rejected("QUERY_TOO_COMPLEX" if aborted else "GRAPHQL_VALIDATION_FAILED", errors)
+
+
+def _operations(
+    node: DocumentNode, costs: Mapping[str | None, OperationCost], plans: Plans
+) -> dict[str | None, Prepared]:
+    fragments = fragments_of(node)
+    prepared: dict[str | None, Prepared] = {}
+    for definition in node.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            name = definition.name.value if definition.name else None
+            prepared[name] = Prepared(node, definition, fragments, costs[name], plans)
+    if len(prepared) == 1:
+        [prepared[None]] = prepared.values()
+    return prepared
 
 
 def _too_much(limit: str, expected: str, allowed: int, actual: int) -> Rejected:

@@ -1,28 +1,28 @@
 """A plan: the renderers of one operation, by where their values stand; and the plans of one document."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from graphql import (
     DocumentNode,
-    FragmentDefinitionNode,
+    FieldNode,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
+    default_field_resolver,
     get_named_type,
     is_leaf_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
-from gateway.plans.scope import Scope, Unplannable, find_conditions, keep_conditions, name_of
-from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer
+from gateway.plans.scope import Scope, Unplannable, find_conditions, fragments_of, keep_conditions, name_of
+from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer, unchanging_arguments
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
@@ -37,6 +37,23 @@ Key = tuple[tuple[str | int, str | None], ...]
 
 
 @dataclass
+class Root:
+    """The only field of an operation. `arguments` is None where they hang on variables, or can't be passed twice."""
+
+    key: str
+    place: Place
+    render: Render
+    resolve: Callable[..., Any]
+    path: Path
+    arguments: dict[str, Any] | None
+
+    @property
+    def nodes(self) -> list[FieldNode]:
+        """Where the document selects it."""
+        return self.place.nodes
+
+
+@dataclass
 class Plan:
     """What renders the values of an operation. `served` says how far it goes, as the metric tells it."""
 
@@ -44,8 +61,8 @@ class Plan:
     renderers: dict[Key, Render] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
     fields: int = 0
-    event: tuple[str, Render] | None = None
-    """Of a subscription whose events it renders whole: the response's only name, and what renders its value."""
+    root: "Root | None" = None
+    """Of an operation of one field that it renders whole."""
     number: int = field(default_factory=count().__next__)
 
     @property
@@ -83,12 +100,23 @@ class Planner:
         fields = self._scope.root_fields(root)
         for key, details in fields.items():
             self._place(root, details, ((key, root.name),))
-        if self._scope.operation.operation is OperationType.SUBSCRIPTION and len(fields) == 1:
-            (name,) = fields
-            render = self._plan.renderers.get(((name, root.name),))
-            self._plan.event = None if render is None else (name, render)
+        if len(fields) == 1 and self._plan.served == "whole":
+            [(key, details)] = fields.items()
+            self._plan.root = self._root(root, details, key)
         self._plan.fields = MAX_FIELDS - self._ledger.fields_left
         return self._plan
+
+    def _root(self, parent: GraphQLObjectType, details: FieldDetailsList, key: str) -> Root | None:
+        render = self._plan.renderers.get(((key, parent.name),))
+        if render is None:
+            return None
+        place = Place(parent.fields[name_of(details)], parent, details)
+        try:
+            arguments = unchanging_arguments(place)
+        except Unplannable:
+            arguments = None
+        resolve = place.field.resolve or default_field_resolver
+        return Root(key, place, render, resolve, Path(None, key, parent.name), arguments)
 
     def _place(self, parent: GraphQLObjectType, details: FieldDetailsList, key: Key) -> None:
         name = name_of(details)
@@ -151,7 +179,9 @@ class Plans:
                 self._conditions = find_conditions(self._document)
         except Unplannable as exc:
             return Plan(exc.reason)
-        conditions = tuple((name, values.coerced.get(name, ...)) for name in sorted(self._conditions))
+        conditions: tuple[object, ...] = ()
+        if self._conditions:
+            conditions = tuple((name, values.coerced.get(name, ...)) for name in sorted(self._conditions))
         key = (id(operation), conditions)
         if key not in self._plans:
             if len(self._plans) >= MAX_PLANS:
@@ -170,9 +200,4 @@ class Plans:
         return plan
 
     def _make(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:
-        fragments: Mapping[str, Any] = {
-            node.name.value: FragmentDetails(node)
-            for node in self._document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
-        return Planner(Scope(self._schema, operation, fragments, conditions)).make()
+        return Planner(Scope(self._schema, operation, fragments_of(self._document).details, conditions)).make()

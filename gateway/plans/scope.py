@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -34,6 +34,19 @@ class Unplannable(Exception):  # It is no error: graphql-core does it.
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Fragments(NamedTuple):
+    """A document's fragments by their names, as graphql-core takes them."""
+
+    definitions: dict[str, FragmentDefinitionNode]
+    details: dict[str, FragmentDetails]
+
+
+def fragments_of(document: DocumentNode) -> Fragments:
+    """Return the fragments of a document; they have no variables of their own."""
+    definitions = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    return Fragments(definitions, {name: FragmentDetails(node) for name, node in definitions.items()})
 
 
 @dataclass(frozen=True)

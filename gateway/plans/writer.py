@@ -8,6 +8,7 @@ from typing import Any
 from graphql import (
     BooleanValueNode,
     EnumValueNode,
+    FieldNode,
     FloatValueNode,
     GraphQLAbstractType,
     GraphQLError,
@@ -50,6 +51,11 @@ class Place:
     field: GraphQLField
     parent: GraphQLObjectType
     details: FieldDetailsList
+
+    @property
+    def nodes(self) -> list[FieldNode]:
+        """Where the document selects it."""
+        return [details.node for details in self.details]
 
 
 Infos = dict[int, GraphQLResolveInfo[Any]]
@@ -168,22 +174,9 @@ class Writer:
             return f"s.{name}", f"get({name!r})", True
         if definition.extensions:
             raise Unplannable("resolver")
-        arguments = "".join(f", **{self._constant(given)}" for given in self._arguments(place))
+        arguments = "".join(f", **{self._constant(given)}" for given in [unchanging_arguments(place)] if given)
         call = f"{self._constant(place.field.resolve)}(s, {self._info(place)}{arguments})"
         return call, call, False
-
-    def _arguments(self, place: Place) -> list[dict[str, Any]]:
-        """Return a field's arguments, if it takes any. Raises Unplannable where they hang on variables."""
-        node = place.details[0].node
-        if any(not isinstance(argument.value, LITERALS) for argument in node.arguments or ()):
-            raise Unplannable("arguments")
-        try:
-            given = get_argument_values(place.field, node)
-        except GraphQLError:
-            raise Unplannable("arguments") from None
-        if any(not isinstance(value, UNCHANGING) for value in given.values()):
-            raise Unplannable("arguments")
-        return [given] if given else []
 
     def _write_abstract(self, variable: str, type_: GraphQLAbstractType, place: Place) -> str:
         if type_.resolve_type is None:
@@ -198,3 +191,17 @@ class Writer:
         self._lines.append(f"{name} = {{{entries}}}")
         resolve = f"{self._constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._constant(type_)})"
         return f"{name}[{resolve}]({variable}, x)"
+
+
+def unchanging_arguments(place: Place) -> dict[str, Any]:
+    """Return what a field's resolver is given each time. Raises Unplannable where that hangs on variables."""
+    node = place.details[0].node
+    if any(not isinstance(argument.value, LITERALS) for argument in node.arguments or ()):
+        raise Unplannable("arguments")
+    try:
+        given = get_argument_values(place.field, node)
+    except GraphQLError:
+        raise Unplannable("arguments") from None
+    if any(not isinstance(value, UNCHANGING) for value in given.values()):
+        raise Unplannable("arguments")
+    return given

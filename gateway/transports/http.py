@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
+from gateway.guard.documents import Prepared
 from gateway.guard.turns import LARGE_CHARS
 from gateway.metrics import HTTP_RESPONSES
-from gateway.operations import Operations, Prepared, Refused
+from gateway.operations import Operations, Refused
 from gateway.outcomes import Outcome
 from gateway.pages import Pages
 from gateway.replica import Replica

@@ -11,10 +11,10 @@ import strawberry
 from graphql import OperationType
 
 from gateway.context import OperationContext, Services
-from gateway.guard.documents import READING_COST
+from gateway.guard.documents import READING_COST, Prepared
 from gateway.identity.budget import CostBudget
 from gateway.identity.principals import Principal
-from gateway.operations import Operations, Prepared, Refused
+from gateway.operations import Operations, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
 

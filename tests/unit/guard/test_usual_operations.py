@@ -5,8 +5,9 @@ from typing import Any, cast
 import pytest
 
 from gateway.context import OperationContext, Services
+from gateway.guard.documents import Prepared
 from gateway.identity.principals import Principal
-from gateway.operations import Operations, Prepared, Refused
+from gateway.operations import Operations, Refused
 from gateway.schema import build_schema
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest

@@ -53,14 +53,18 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, bool]]:
     """Return an operation's text and its variables."""
     fragments: list[str] = []
     fields = []
+    conditions = "__typename @skip(if: $b) x: __typename @include(if: $a)"
+    conditions_within = draw(st.booleans())  # So that some operations have no more than one field.
     for number in range(draw(st.integers(1, 3))):
         root = draw(st.sampled_from(ROOTS))
         field = GRAPHQL.query_type.fields[root]  # type: ignore[union-attr]
         arguments = "" if root.endswith("s") else '(id: "00000000-0000-0000-0000-000000000007")'
         below = _selection(draw, get_named_type(field.type), 4, fragments)
+        if conditions_within:
+            below = f"{{ {conditions} {below[1:-1]} }}"
         fields.append(f"r{number}: {root}{arguments}{_condition(draw)} {below}")
-    conditions = "__typename @skip(if: $b) x: __typename @include(if: $a)"
-    text = f"query($a: Boolean = true, $b: Boolean!) {{ {' '.join(fields)} {conditions} }}"
+    fields += [] if conditions_within else [conditions]
+    text = f"query($a: Boolean = true, $b: Boolean!) {{ {' '.join(fields)} }}"
     variables = {"b": draw(st.booleans()), **({"a": draw(st.booleans())} if draw(st.booleans()) else {})}
     return " ".join([text, *fragments]), variables
 
@@ -148,8 +152,8 @@ def stored(draw: st.DrawFn) -> dict[str, Any]:
     found: dict[str, Any] = {
         "item": _spoil(draw, _item(draw)),
         "task": TaskView(_spoil(draw, _task(draw))),
-        "items": _page(items),
-        "tasks": _page(tasks),
+        "items": page(items),
+        "tasks": page(tasks),
         "node": draw(st.sampled_from([*items, *tasks, None])),
     }
     if draw(st.integers(0, 3)) == 0:
@@ -165,7 +169,8 @@ def stored(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-def _page(values: list[Any]) -> Any:
+def page(values: list[Any]) -> Any:
+    """Return a page whose entries show these values."""
     documents = [{"_id": IDENT, "value": value} for value in values]
     page: Page[Any] = Page(
         cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, lambda one: one["value"]

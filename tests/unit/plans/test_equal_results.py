@@ -12,12 +12,15 @@ from graphql import DocumentNode, ExecutionResult, execute_root_selection_set, p
 from hypothesis import HealthCheck, assume, given, settings
 from strawberry.execution import optimized_is_awaitable
 
+from core.errors import NotFound
 from gateway import errors
 from gateway.context import OperationContext, Services
 from gateway.identity.principals import LOCAL
+from gateway.plans.execution import Execution
 from gateway.plans.executor import PlannedExecutor
 from gateway.plans.plan import Pace, Plan, Plans
-from tests.unit.plans.documents import GRAPHQL, KINDS, ROOTS, documents, stored
+from gateway.plans.scope import fragments_of
+from tests.unit.plans.documents import GRAPHQL, IDENT, KINDS, ROOTS, documents, page, stored
 
 EXAMPLES = int(os.environ.get("HEADWAY_PLAN_EXAMPLES", "500"))
 CONTEXT = OperationContext(cast(Services, SimpleNamespace(kinds=KINDS)), LOCAL, "c1")
@@ -61,10 +64,30 @@ def build(document: DocumentNode, variables: dict[str, Any]) -> PlannedExecutor:
 
 
 async def run(executor: PlannedExecutor) -> bytes:
-    """Return the response, the errors as clients see them."""
+    """Return the response of graphql-core, the errors as clients see them."""
     result: Any = execute_root_selection_set(executor)
-    answer: ExecutionResult = await result if isawaitable(result) else result
+    return shown(await result if isawaitable(result) else result)
+
+
+def shown(answer: ExecutionResult) -> bytes:
+    """Return a response, the errors as clients see them."""
     return orjson.dumps([answer.data, errors.mask(answer.errors or (), "c1")], default=repr)
+
+
+def execution(document: DocumentNode, variables: dict[str, Any]) -> Execution:
+    """Return what executes an operation by its plan."""
+    executor = build(document, variables)
+    plan = plan_of(document, executor)
+    return Execution(
+        GRAPHQL,
+        fragments_of(document),
+        executor.operation,
+        executor.variable_values,
+        CONTEXT,
+        {},
+        hide_suggestions=False,
+        plan=plan,
+    )
 
 
 def plan_of(document: DocumentNode, executor: PlannedExecutor) -> Plan:
@@ -83,9 +106,7 @@ def test_plan_and_graphql_core_answer_alike(asked: tuple[str, dict[str, Any]], f
     assume(not validate(GRAPHQL, document))
     FOUND.update(found)
     expected = asyncio.run(run(build(document, variables)))
-    planned = build(document, variables)
-    planned.plan = plan_of(document, planned)
-    assert asyncio.run(run(planned)) == expected
+    assert shown(asyncio.run(execution(document, variables).run())) == expected
 
 
 def test_usual_list_is_rendered_whole_and_without_giving_up() -> None:
@@ -107,3 +128,34 @@ def test_what_is_not_understood_is_told_by_reason(text: str, served: str, render
     document = parse(text)
     plan = plan_of(document, build(document, {}))
     assert (plan.served, len(plan.renderers)) == (served, renderers)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("{ items { nodes { id } } }", 1),
+        ("{ items { nodes { id name } } }", 1),
+        ("query($first: Int = 3) { items(first: $first) { nodes { id } } }", 1),
+        ("{ a: items { nodes { id } } b: items { nodes { id } } }", 2),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+async def test_resolver_runs_once_whatever_becomes_of_its_value(
+    monkeypatch: pytest.MonkeyPatch, text: str, calls: int, fails: bool
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    async def resolve(_source: Any, info: Any, **arguments: Any) -> Any:
+        assert (info.context, info.path.prev, info.field_name) == (CONTEXT, None, "items")
+        given.append(arguments)
+        if fails:
+            raise NotFound("item", "7")
+        return page([SimpleNamespace(id=IDENT, name=object())])  # Neither an item nor JSON.
+
+    monkeypatch.setattr(GRAPHQL.query_type.fields["items"], "resolve", resolve)  # type: ignore[union-attr]
+    document = parse(text)
+    answer = await execution(document, {}).run()
+    assert len(given) == calls
+    assert shown(answer) == await run(build(document, {}))
+    assert answer.errors
+    assert given[0] == given[-1]
