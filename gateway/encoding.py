@@ -11,6 +11,8 @@ import orjson
 
 LEVELS = 4
 """How deep a response is taken apart: its members, the root fields, a connection's fields, its entries."""
+AT_ONCE = 5
+"""Of the entries that are not taken apart, so many are written before it is looked at how much they are."""
 DEEP = 8
 """The same where it holds large values: a batch's connection, edges, entries, and each field of them."""
 
@@ -22,7 +24,7 @@ class _TooLarge(Exception):  # It is no error: the caller is told by None.
 def encode_within(response: Mapping[str, Any], max_bytes: int, levels: int = LEVELS) -> bytes | None:
     """Return the same bytes as orjson, or None where they are more than `max_bytes`.
 
-    Of what is too much, no more is written than what lies below so many levels, once.
+    Of what is too much, no more is written than what lies below so many levels, AT_ONCE times.
     """
     pieces: list[bytes] = []
     try:
@@ -42,6 +44,16 @@ def _write(value: Any, levels: int, pieces: list[bytes], left: int) -> int:
             left = _write(inner, levels - 1, pieces, left - len(head))
             before = b","
         end = b"}"
+    elif levels == 1 and value and type(value) is list:
+        before = b"["
+        for start in range(0, len(value), AT_ONCE):
+            piece = before + orjson.dumps(value[start : start + AT_ONCE])[1:-1]
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise _TooLarge
+            before = b","
+        end = b"]"
     elif levels and value and type(value) is list:
         before = b"["
         for inner in value:

@@ -6,6 +6,8 @@ from typing import Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
+from strawberry.types.arguments import StrawberryArgument
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.identity.rules import enforce
@@ -36,6 +38,21 @@ class Subscription(TaskSubscription, BoardSubscription, BatchSubscription):
     """The root of subscriptions."""
 
 
+class KeptNames(NameConverter):
+    """Strawberry asks for the name of each argument at each call; it is made once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[StrawberryArgument, str] = {}
+
+    def from_argument(self, argument: StrawberryArgument) -> str:
+        """Return the name that an argument has in the schema."""
+        name = self._names.get(argument)
+        if name is None:
+            name = self._names[argument] = super().from_argument(argument)
+        return name
+
+
 OWN_MUTATIONS: tuple[Any, ...] = (ItemMutation, SubmitMutation, BatchMutation, ControlMutation, DeadLetterMutation)
 BUILT_IN = frozenset(
     to_camel_case(field.python_name) for own in OWN_MUTATIONS for field in own.__strawberry_definition__.fields
@@ -61,7 +78,7 @@ def build_schema(kinds: Mapping[str, Kind]) -> strawberry.Schema:
         mutation=mutation,
         subscription=Subscription,
         types=[UntypedTask, *added.task_types, *added.input_types, *EVENT_TYPES],
-        config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS)),
+        config=StrawberryConfig(default_resolver=read_attribute, scalar_map=dict(SCALARS), name_converter=KeptNames()),
     )
     enforce(schema._schema, kinds)
     return schema

@@ -1,6 +1,5 @@
 """What the schema shows of an item in a list: the stored document's values, without a model of it."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,15 +8,27 @@ from core.clock import utc_now
 
 
 class ItemView:
-    """A stored item, which may lack what is not asked for."""
+    """A stored item, which may lack what is not asked for. Its attributes are the document's own."""
 
-    __slots__ = ("created_at", "description", "id", "metadata", "name", "updated_at")
+    name: str | None = None
+    description: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    metadata: Any
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        find = document.get
-        self.id: UUID = document["_id"]
-        self.name: str | None = find("name")
-        self.description: str | None = find("description")
-        self.metadata: Any = find("metadata", {})
-        self.created_at: datetime = find("created_at") or utc_now()
-        self.updated_at: datetime = find("updated_at") or utc_now()
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.__dict__ = document
+
+    @property
+    def id(self) -> UUID:
+        """The name that the schema has for it."""
+        ident: UUID = self.__dict__["_id"]
+        return ident
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what an item has that was stored without it."""
+        if name in ("created_at", "updated_at"):
+            return utc_now()
+        if name == "metadata":
+            return {}
+        raise AttributeError(name)

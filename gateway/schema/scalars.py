@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Any, NewType
 from uuid import UUID
 
@@ -16,6 +15,20 @@ from gateway.shapes import BIG_MAX, BIG_MIN
 
 JSON = NewType("JSON", object)
 BigInt = NewType("BigInt", int)
+MAX_DAYS = 1_000
+
+
+class _Days(dict[int, str]):
+    """The latest days that were written, by their ordinals."""
+
+    def __missing__(self, ordinal: int) -> str:
+        if len(self) >= MAX_DAYS:
+            self.clear()
+        text = self[ordinal] = date.fromordinal(ordinal).isoformat()
+        return text
+
+
+_DAYS = _Days()
 _MINUTES = [f"T{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60)]
 _SECONDS = [f":{second:02d}" for second in range(60)]
 _PARTS = [f".{part:03d}Z" for part in range(1000)]
@@ -44,12 +57,7 @@ def write_moment(moment: datetime) -> str:
     if moment.tzinfo is not STORED_UTC and moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     minute = _MINUTES[60 * moment.hour + moment.minute]
-    return f"{_day(moment.toordinal())}{minute}{_SECONDS[moment.second]}{_PARTS[moment.microsecond // 1000]}"
-
-
-@lru_cache(maxsize=1000)
-def _day(ordinal: int) -> str:
-    return date.fromordinal(ordinal).isoformat()
+    return f"{_DAYS[moment.toordinal()]}{minute}{_SECONDS[moment.second]}{_PARTS[moment.microsecond // 1000]}"
 
 
 def read_date_time(value: object) -> datetime:

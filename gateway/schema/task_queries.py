@@ -1,7 +1,7 @@
 """The queries for tasks: of each only the fields that are asked for leave MongoDB."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
@@ -10,11 +10,11 @@ from strawberry import UNSET
 from core import documents
 from core.errors import NotFound
 from core.ids import parse_id
-from core.states import TaskStatus
 from gateway.guard.directives import page_size
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Page, read_page
 from gateway.schema.selection import selected
+from gateway.schema.stored_task import StoredTask
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import LARGE_FIELDS, ORDERS, TaskConnection, TaskFilter, TaskOrder, TaskType
 from gateway.shapes import camel_case
@@ -26,14 +26,11 @@ STORED: Mapping[str, tuple[str, ...]] = {
     "resultJson": ("result",),
 }
 """What MongoDB holds of a task for the fields that show it; its kind and id are always read."""
-UNREAD = {"input": {}, "status": TaskStatus.PENDING.value, "max_attempts": 1, "timeout_s": 1.0}
-"""What a task can't be without, where nobody asks for it."""
 
 
-def view_of(fields: Collection[str]) -> Callable[[dict[str, Any]], TaskView]:
-    """Return what makes the view of a stored task of which only these fields were read."""
-    unread = {name: value for name, value in UNREAD.items() if name not in fields}
-    return lambda document: TaskView(documents.Task.model_validate(unread | document))
+def view_of(document: dict[str, Any]) -> TaskView:
+    """Return the view of a stored task, of which only what is asked for was read."""
+    return TaskView(cast(documents.Task, StoredTask(document)))  # It has a task's names, and that is all a view needs.
 
 
 def _wanted(info: ContextInfo) -> tuple[set[str], Callable[[Mapping[str, Any]], None] | None]:
@@ -60,7 +57,7 @@ async def read_task(info: ContextInfo, ident: UUID) -> TaskView | None:
         return None
     if weigh is not None:
         weigh(document)
-    return view_of(fields)(document)
+    return view_of(document)
 
 
 async def read_tasks(
@@ -85,7 +82,7 @@ async def read_tasks(
         ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
         first=first,
         after=after,
-        view=view_of(fields),
+        view=view_of,
         fields=fields,
         weigh=weigh,
     )
