@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import Settings
 from gateway.correlation import CorrelationMiddleware
@@ -32,13 +32,18 @@ from gateway.trusted import load_trusted
 Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
 
 
-class GraphQLEndpoint:
-    """Serves `/graphql` from what the lifespan has opened, whichever way a client comes."""
+class GraphQLMiddleware:
+    """Serves `/graphql` from what the lifespan has opened, whichever way a client comes; no route is looked for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = scope["app"].state
-        transport = state.graphql_http if scope["type"] == "http" else state.graphql_websocket
-        await transport(scope, receive, send)
+        app = self._app
+        if scope["type"] in ("http", "websocket") and scope["path"] == "/graphql":
+            state = scope["app"].state
+            app = state.graphql_http if scope["type"] == "http" else state.graphql_websocket
+        await app(scope, receive, send)
 
 
 def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
@@ -72,6 +77,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
         middleware=[
             Middleware(CorrelationMiddleware, logs=limits.request_log),
             Middleware(HostMiddleware, limits=limits, own=settings.host),
+            Middleware(GraphQLMiddleware),
         ],
         exception_handlers={HTTPException: refuse, Exception: apologise},
         lifespan=lifespan,
@@ -90,10 +96,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     async def board(_request: Request) -> Response:
         return pages.board()
 
-    graphql = GraphQLEndpoint()
     return [
-        Route("/graphql", graphql),
-        WebSocketRoute("/graphql", graphql),
         Route("/imports/content", upload, methods=["POST"]),
         Route("/", explorer),
         Route("/board", board),

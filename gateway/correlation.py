@@ -4,13 +4,12 @@ import re
 import time
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
 from core.telemetry import get_logger
 
-HEADER = "x-request-id"
+HEADER = b"x-request-id"
 log = get_logger(__name__)
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,99}")
 
@@ -33,24 +32,25 @@ class CorrelationMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        correlation_id = choose_correlation_id(Headers(scope=scope).get(HEADER))
+        offered = next((value for name, value in scope["headers"] if name == HEADER), None)
+        correlation_id = choose_correlation_id(None if offered is None else offered.decode("latin-1"))
         scope["correlation_id"] = correlation_id
-
+        header = (HEADER, correlation_id.encode())
         status, started_at = 0, time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            status = message.get("status", status)
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
-                message.setdefault("headers", [])
-                MutableHeaders(scope=message)[HEADER] = correlation_id
+                status = message.get("status", status)
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                if self._logs and scope["type"] == "http":
-                    duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
-                    path = scope["path"][:200]
-                    log.info("Request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
+        tokens = structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._logs and scope["type"] == "http":
+                duration_ms = round((time.perf_counter() - started_at) * 1000, 1)
+                path = scope["path"][:200]
+                log.info("Request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
+            structlog.contextvars.reset_contextvars(**tokens)

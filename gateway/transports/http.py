@@ -4,11 +4,11 @@ Every refusal is a GraphQL error in the negotiated media type, without `data`, b
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,11 +16,12 @@ from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
 from gateway.guard.documents import Prepared
 from gateway.guard.turns import LARGE_CHARS
-from gateway.metrics import HTTP_RESPONSES
+from gateway.metrics import http_responses_by
 from gateway.operations import Operations, Refused
 from gateway.outcomes import Outcome
 from gateway.pages import Pages
 from gateway.replica import Replica
+from gateway.transports.call import Answer, Call
 from gateway.transports.frames import MAX_ID_LENGTH
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import (
@@ -62,28 +63,27 @@ class GraphQLHTTP:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request = Call(scope, receive)
         try:
             response = await self._respond(request)
         except ClientDisconnect:
             return
-        HTTP_RESPONSES.labels(response.status_code).inc()
+        http_responses_by(response.status_code).inc()
         if isinstance(response, EventStream):
             await self._streams.serve(response, receive, send)
         else:
             await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response | EventStream:
-        accept = ",".join(request.headers.getlist("accept")) or None
-        media_type = choose_media_type(accept, OFFERS.get(request.method, ANSWERS))
+    async def _respond(self, request: Call) -> Response | EventStream:
+        media_type = choose_media_type(request.fields.get("accept"), OFFERS.get(request.method, ANSWERS))
         if media_type == HTML:
             return self._pages.explorer()
-        token = request.headers.get(TOKEN_HEADER) or request.query_params.get(TOKEN_PARAM)
+        token = request.fields.get(TOKEN_HEADER) or request.param(TOKEN_PARAM)
         answer_type = media_type if media_type in ANSWERS else JSON
         try:
             _check_answerable(request.method, media_type)
             if token is not None and media_type == EVENT_STREAM:
-                return self._streams.open(token, _address(request))
+                return self._streams.open(token, request.address)
             context = await self._identify(request)
             if request.method in ("PUT", "DELETE"):
                 return await self._tend(request, token, context)
@@ -94,28 +94,28 @@ class GraphQLHTTP:
             outcome = await self._execute(request, context)
         except Refusal as refusal:
             # A client that waited for leave to send its body may send it or not, so what comes next has no meaning.
-            waited = {"connection": "close"} if "expect" in request.headers else {}
-            return _answer(refusal.outcome, refusal.status, answer_type, refusal.headers | waited)
+            waited = {"connection": "close"} if "expect" in request.fields else {}
+            return Answer(refusal.outcome, refusal.status, answer_type, refusal.headers | waited)
         except Refused as refused:
             # A well-formed request is 200 in application/json, whatever its document is (§6.4.1). What was to be heard
             # on a stream is not: to its client, everything but a refusal is a promise of events.
             if refused.retry_after_s is not None:
-                return _answer(refused.outcome, 429, answer_type, {"retry-after": str(refused.retry_after_s)})
-            return _answer(refused.outcome, 200 if answer_type == JSON and token is None else 400, answer_type)
-        return _answer(outcome, 200, answer_type)
+                return Answer(refused.outcome, 429, answer_type, {"retry-after": str(refused.retry_after_s)})
+            return Answer(refused.outcome, 200 if answer_type == JSON and token is None else 400, answer_type)
+        return Answer(outcome, 200, answer_type)
 
-    async def _identify(self, request: Request) -> OperationContext:
+    async def _identify(self, request: Call) -> OperationContext:
         """Return the context of whoever asks. Raises Refusal."""
         try:
-            principal = await self._replica.authenticator.authenticate(request.headers.get("authorization"))
+            principal = await self._replica.authenticator.authenticate(request.fields.get("authorization"))
         except (Unauthenticated, Unavailable) as exc:
             raise refuse_caller(exc) from exc
         return self._replica.new_context(request.scope["correlation_id"], principal)
 
-    async def _tend(self, request: Request, token: str | None, context: OperationContext) -> Response:
+    async def _tend(self, request: Call, token: str | None, context: OperationContext) -> Response:
         """Reserve a stream (PUT), or stop an operation of one (DELETE)."""
         if request.method == "PUT":
-            reserved = self._streams.reserve(context.owner, context.principal.counted_as(_address(request)), token)
+            reserved = self._streams.reserve(context.owner, context.principal.counted_as(request.address), token)
             return Response(reserved, 201, {"cache-control": "no-store"}, PLAIN)
         stream = self._streams.find(token, context.owner)
         ident = request.query_params.get("operationId")
@@ -124,7 +124,7 @@ class GraphQLHTTP:
         await stream.stop(ident)
         return Response(status_code=200, headers={"cache-control": "no-store"})
 
-    async def _ride(self, request: Request, token: str, context: OperationContext) -> Response:
+    async def _ride(self, request: Call, token: str, context: OperationContext) -> Response:
         """Start an operation whose outcome goes to a reserved stream."""
         stream = self._streams.find(token, context.owner)
         asked = await self._read(request)
@@ -137,16 +137,16 @@ class GraphQLHTTP:
         self._start(stream, ident, prepared, asked, context)
         return Response(status_code=202, headers={"cache-control": "no-store"})
 
-    async def _stream(self, request: Request, context: OperationContext) -> EventStream:
+    async def _stream(self, request: Call, context: OperationContext) -> EventStream:
         """Return the stream of one operation; what is wrong with its document is told there, as the protocol asks."""
         asked = await self._read(request)
         try:
             prepared = await self._prepare(request, asked, context)
         except Refused as refused:
-            stream = self._streams.new(context.owner, _address(request))
+            stream = self._streams.new(context.owner, request.address)
             stream.start(None, None, only(refused.outcome), context, nullcontext())
         else:
-            stream = self._streams.new(context.owner, _address(request))
+            stream = self._streams.new(context.owner, request.address)
             self._start(stream, None, prepared, asked, context)
         return stream
 
@@ -172,15 +172,16 @@ class GraphQLHTTP:
             async for outcome in outcomes:
                 yield outcome
 
-    async def _read(self, request: Request) -> GraphQLRequest:
+    async def _read(self, request: Call) -> GraphQLRequest:
         try:
             if request.method == "GET":
                 if len(request.query_params.multi_items()) > len(request.query_params):
                     raise Refusal(400, "BAD_REQUEST", "Bad request: expected each parameter once")
                 return decode_params(request.query_params, self._limits)
-            if not is_json(",".join(request.headers.getlist("content-type"))):
+            if not is_json(request.fields.get("content-type")):
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
-            expect_plain_body(request.headers)
+            if "content-encoding" in request.fields:
+                expect_plain_body(request.headers)
             body = await self._read_body(request)
             if len(body) <= LARGE_CHARS:
                 return decode_body(body, self._limits)
@@ -189,7 +190,7 @@ class GraphQLHTTP:
         except Unreadable as exc:
             raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc
 
-    async def _read_body(self, request: Request) -> bytes:
+    async def _read_body(self, request: Call) -> bytes:
         """Return the body, having held no more of it than the limit.
 
         What is too much is read on to a bound and thrown away: many clients listen only when they have sent all, and a
@@ -199,21 +200,23 @@ class GraphQLHTTP:
         too_large = Refusal(
             413, "PAYLOAD_TOO_LARGE", f"Expected a body of at most {limit} bytes", {"connection": "close"}
         )
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
+        declared = request.fields.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit and "expect" in request.fields:
             raise too_large  # The client waits for our word before it sends anything.
         body = bytearray()
-        size = 0
+        size, has_more = 0, True
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
-                async for chunk in request.stream():
-                    size += len(chunk)
+                while has_more and size <= limit + DISCARDED_BYTES:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    piece, has_more = message.get("body", b""), message.get("more_body", False)
+                    size += len(piece)
                     if size <= limit:
-                        body += chunk
+                        body += piece
                     else:
                         body.clear()
-                    if size > limit + DISCARDED_BYTES:
-                        break
         except TimeoutError as exc:
             expected = f"Expected the whole body within {self._limits.body_timeout_s:g} s"
             raise Refusal(408, "REQUEST_TIMEOUT", expected, {"connection": "close"}) from exc
@@ -221,7 +224,7 @@ class GraphQLHTTP:
             raise too_large
         return bytes(body)
 
-    async def _execute(self, request: Request, context: OperationContext) -> Outcome:
+    async def _execute(self, request: Call, context: OperationContext) -> Outcome:
         asked = await self._read(request)
         prepared = await self._prepare(request, asked, context)
         if prepared.type is OperationType.SUBSCRIPTION:
@@ -229,16 +232,12 @@ class GraphQLHTTP:
             raise Refusal(400, "BAD_REQUEST", message)
         return await self._operations.run(prepared, asked.variables, asked.extensions, context)
 
-    async def _prepare(self, request: Request, asked: GraphQLRequest, context: OperationContext) -> Prepared:
+    async def _prepare(self, request: Call, asked: GraphQLRequest, context: OperationContext) -> Prepared:
         """Return the valid operation. Raises Refusal for a mutation by GET, which a mere link could send; Refused."""
         prepared = await self._operations.admit(asked, context)
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
         return prepared
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 def _check_answerable(method: str, media_type: str | None) -> None:
@@ -247,17 +246,3 @@ def _check_answerable(method: str, media_type: str | None) -> None:
         raise Refusal(405, "METHOD_NOT_ALLOWED", f"Expected one of {allowed}", {"allow": allowed})
     if media_type is None:
         raise Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {' or '.join(OFFERS[method])}")
-
-
-def _answer(outcome: Outcome, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        outcome.encode(),
-        status,
-        {
-            "content-type": f"{media_type}; charset=utf-8",
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-            "vary": "accept",
-            **(headers or {}),
-        },
-    )

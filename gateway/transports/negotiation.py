@@ -1,14 +1,16 @@
 """Media types: which one an Accept header prefers (RFC 9110 §12.5.1), and whether a Content-Type is JSON."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 
 RESPONSE_JSON = "application/graphql-response+json"
 JSON = "application/json"
 HTML = "text/html"
 PLAIN = "text/plain"
 EVENT_STREAM = "text/event-stream"
+USUAL_CHARS = 300
+"""Clients send the same few texts again and again: what those come to that are no longer than this is kept."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class _Range:
         return self.type in ("*", kind) and self.subtype in ("*", subtype)
 
 
-def choose_media_type(accept: str | None, offers: Sequence[str]) -> str | None:
+def choose_media_type(accept: str | None, offers: tuple[str, ...]) -> str | None:
     """Return the offer with the highest quality, None when none is acceptable.
 
     Among equals one that is named goes before one that a wildcard covers, then the earlier offer wins; without the
@@ -36,6 +38,10 @@ def choose_media_type(accept: str | None, offers: Sequence[str]) -> str | None:
     """
     if accept is None or not accept.strip():
         return JSON
+    return _choose(accept, offers) if len(accept) > USUAL_CHARS else _choose_usual(accept, offers)
+
+
+def _choose(accept: str, offers: tuple[str, ...]) -> str | None:
     ranges = [parsed for part in accept.split(",") if (parsed := _parse_range(part)) is not None]
     best: tuple[float, int, int] | None = None
     chosen: str | None = None
@@ -50,14 +56,24 @@ def choose_media_type(accept: str | None, offers: Sequence[str]) -> str | None:
     return chosen
 
 
+_choose_usual = lru_cache(maxsize=256)(_choose)
+
+
 def is_json(content_type: str | None) -> bool:
     """Whether a request's body is application/json in UTF-8: the type that no form and no plain link can send."""
     if not content_type:
         return False
+    return _is_json(content_type) if len(content_type) > USUAL_CHARS else _is_usual_json(content_type)
+
+
+def _is_json(content_type: str) -> bool:
     message = Message()
     message["content-type"] = content_type
     charset = message.get_content_charset("utf-8")
     return message.get_content_type() == JSON and charset in ("utf-8", "utf8") and "," not in content_type
+
+
+_is_usual_json = lru_cache(maxsize=256)(_is_json)
 
 
 def _parse_range(part: str) -> _Range | None:
