@@ -21,6 +21,7 @@ from gateway.pages import Pages
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
 from gateway.transports.caps import Caps
+from gateway.transports.downloads import Downloads
 from gateway.transports.hosts import HostMiddleware
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
@@ -44,6 +45,13 @@ class GraphQLMiddleware:
             state = scope["app"].state
             app = state.graphql_http if scope["type"] == "http" else state.graphql_websocket
         await app(scope, receive, send)
+
+
+class FileEndpoint:
+    """Serves `/files/{id}` from what the lifespan has opened; it needs to know when the last byte is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["app"].state.downloads(scope, receive, send)
 
 
 def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
@@ -70,6 +78,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
             app.state.uploads = Uploads(replica, caps, limits)
+            app.state.downloads = Downloads(replica, caps, limits)
             yield
 
     app = Starlette(
@@ -98,6 +107,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
 
     return [
         Route("/imports/content", upload, methods=["POST"]),
+        Route("/files/{file_id}", FileEndpoint(), methods=["GET"]),
         Route("/", explorer),
         Route("/board", board),
         Route("/board/{view:path}", board),

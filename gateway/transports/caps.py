@@ -60,6 +60,7 @@ class Caps:
         self.connections = Tally("connections from one address", "connections_per_address", per_address)
         self.sockets = Tally("WebSockets and event streams from one address", "sockets_per_address", per_address)
         self.uploads = Tally("uploads of one caller", "uploads_per_caller", limits.uploads_per_caller)
+        self.downloads = Tally("downloads of one caller", "downloads_per_caller", limits.downloads_per_caller)
         reservations = limits.stream_reservations_per_caller
         self.reservations = Tally("reserved event streams of one caller", "reservations_per_caller", reservations)
         self._proxies = _networks(limits.trusted_proxies)

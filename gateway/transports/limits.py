@@ -26,6 +26,10 @@ class EdgeLimits(BaseSettings):
     """At a time on this replica."""
     uploads_per_caller: int = Field(4, ge=1)
     """At a time of one caller: an owner, or an address while authentication is off."""
+    downloads: int = Field(64, ge=1)
+    """Of files, at a time on this replica; each holds some 300 KB."""
+    downloads_per_caller: int = Field(8, ge=1)
+    """At a time of one caller: an owner, or an address while authentication is off."""
     max_message_bytes: int = Field(262_144, ge=1)
     """Of one WebSocket message."""
     max_json_depth: int = Field(64, ge=1)

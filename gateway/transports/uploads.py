@@ -3,7 +3,7 @@
 import asyncio
 import codecs
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from pymongo.errors import PyMongoError
@@ -12,18 +12,17 @@ from starlette.responses import Response
 
 from core import contents
 from core.documents import Content, Role
-from core.errors import Forbidden, HeadwayError, RateLimited, Unauthenticated
-from gateway.errors import translate
+from core.errors import HeadwayError
 from gateway.metrics import REFUSED
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
 from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.plain import error_response
 from gateway.transports.refusal import Refusal, expect_plain_body
 
 CONTENT_TYPES = ("text/csv", "application/x-ndjson", "application/octet-stream")
 """None of them is one that a page of another origin may send unasked (Fetch standard, CORS-safelisted)."""
-STATUSES: Mapping[type[HeadwayError], int] = {Unauthenticated: 401, Forbidden: 403, RateLimited: 429}
 DISCARDED_BYTES = 32 * 1024 * 1024
 DISCARD_TIMEOUT_S = 10.0
 MAX_UNUSED = 100
@@ -52,14 +51,7 @@ class Uploads:
         except ClientDisconnect:
             return Response(status_code=400)  # Nobody is there to read it.
         except (HeadwayError, PyMongoError) as exc:
-            public = translate(exc)
-            if public is None:
-                raise
-            status = STATUSES.get(type(public), 503)
-            headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-            if isinstance(public, RateLimited):
-                headers = {"retry-after": str(public.retry_after_s), "connection": "close"}
-            return json_error(status, public.code, str(public), headers, public.extensions)
+            return error_response(exc)
 
     async def _receive(self, request: Request) -> Response:
         principal = await self._replica.authenticator.authenticate(request.headers.get("authorization"))

@@ -49,10 +49,36 @@ class Gateway(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class FileGateway(Gateway):
+    """Answers with a file as a gateway does; its second half comes when it is asked for."""
+
+    HEADERS = {  # noqa: RUF012  # Nobody changes it.
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Length": "6000",
+        "Content-Disposition": 'attachment; filename="items.csv"',
+        "ETag": '"1"',
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        for name, value in self.HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        for _ in range(2):
+            self.wfile.write(b"x" * 3000)
+            self.wfile.flush()
+            self.go_on.wait(10)
+
+
 @contextlib.contextmanager
-def gateway(port: int = 0) -> Iterator[int]:
+def gateway(port: int = 0, handler: type[BaseHTTPRequestHandler] = Gateway) -> Iterator[int]:
     """Serve; yields the port."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), Gateway)
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     try:
@@ -157,6 +183,20 @@ def test_json_is_compressed(edge: str) -> None:
     with httpx.stream("GET", f"{edge}/graphql", headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["content-encoding"] == "gzip"
         assert json.loads(gzip.decompress(b"".join(answer.iter_raw())))["filling"]
+
+
+def test_file_passes_piece_by_piece_with_its_own_headers(tmp_path: Path, process_guard: Guard) -> None:
+    with gateway(handler=FileGateway) as port, nginx(tmp_path, process_guard, [port]) as url:
+        with httpx.stream("GET", f"{url}/files/1", headers={"Accept-Encoding": "gzip"}, timeout=5) as answer:
+            pieces = answer.iter_raw()
+            came = b""
+            while len(came) < 3000:  # The rest is not sent before this has come.
+                came += next(pieces)
+            FileGateway.go_on.set()
+            came += b"".join(pieces)
+        assert came == b"x" * 6000
+        for name, value in FileGateway.HEADERS.items():
+            assert answer.headers.get_list(name) == [value]
 
 
 def test_every_answer_has_security_headers_and_a_page_keeps_its_own(edge: str) -> None:
