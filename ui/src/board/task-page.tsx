@@ -1,9 +1,9 @@
 /** One task: its bar, what can be done about it, its timeline and log, what went in and what came out. */
-import { useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Bar, paceOf, sayDuration, sayProgress, sayRate, sayTime, StatusWord } from "./bar";
 import { ask, change, follow, sayError } from "./client";
-import { type FullTask, hasEnded, type Payload, TaskPayload, TaskProgress } from "./documents";
+import { type FullTask, hasEnded, type Payload, type Task, TaskPayload, TaskProgress } from "./documents";
 import { CancelTask, RetryTask } from "./mutations";
 import { LogView, TimelineView, useTaskEvents } from "./task-events";
 import { useTitle } from "./title";
@@ -53,7 +53,11 @@ export function TaskPage({ id }: { id: string }) {
           {error}
         </p>
       )}
-      {task && <Head task={task} />}
+      {task && (
+        <Head task={task}>
+          <Actions task={task} />
+        </Head>
+      )}
       {task && (
         <div className="columns">
           <TimelineView events={events} />
@@ -77,7 +81,10 @@ export function TaskPage({ id }: { id: string }) {
   );
 }
 
-function Head({ task }: { task: FullTask }) {
+export type Standing = Task & Pick<FullTask, "cancelReason">;
+
+/** Show where a task stands; what can be done about it goes inside. */
+export function Head({ task, children }: { task: Standing; children: ReactNode }) {
   const pace = paceOf(task);
   return (
     <section aria-label="Where it stands" className="head">
@@ -91,7 +98,7 @@ function Head({ task }: { task: FullTask }) {
         )}
         {pace && <span>{sayRate(pace.ratePerS)}</span>}
         {pace?.etaS != null && <span>{sayDuration(pace.etaS)} left</span>}
-        <Actions task={task} />
+        {children}
       </div>
       <Bar task={task} />
       {task.progress.message && <p className="message">{task.progress.message}</p>}
@@ -105,7 +112,7 @@ function Head({ task }: { task: FullTask }) {
   );
 }
 
-function Actions({ task }: { task: FullTask }) {
+export function Actions({ task }: { task: Standing }) {
   const [, navigate] = useLocation();
   const [error, setError] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
