@@ -8,6 +8,7 @@ import { Badge } from "./badge";
 import { BatchesPage, BatchPage } from "./batch-page";
 import { client } from "./client";
 import { DeadLettersPage } from "./dead-letters-page";
+import { ItemsPage } from "./items-page";
 import { SubmitPage } from "./submit-page";
 import { TaskPage } from "./task-page";
 import { TasksPage } from "./tasks-page";
@@ -16,6 +17,7 @@ const VIEWS = [
   ["/", "Tasks"],
   ["/submit", "Submit"],
   ["/batches", "Batches"],
+  ["/items", "Items"],
   ["/dead-letters", "Dead letters"],
 ] as const;
 
@@ -53,6 +55,7 @@ function Board() {
             <BatchesPage />
           </Route>
           <Route path="/batches/:id">{({ id }) => <BatchPage key={id} id={id} />}</Route>
+          <Route path="/items/:id?">{({ id }) => <ItemsPage id={id} />}</Route>
           <Route path="/dead-letters">
             <DeadLettersPage />
           </Route>

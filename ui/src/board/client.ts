@@ -27,7 +27,8 @@ export function signIn(token: string): void {
   location.reload();
 }
 
-function authorization(): Record<string, string> {
+/** Return the header that says who asks: none before a sign-in. */
+export function authorization(): Record<string, string> {
   const token = credential();
   return token ? { authorization: `Bearer ${token}` } : {};
 }
@@ -183,5 +184,6 @@ function isPassing(error: CombinedError): boolean {
 export function sayError(error: unknown): string {
   const graphql = (error as CombinedError).graphQLErrors?.[0];
   if (graphql) return graphql.message;
-  return (error as CombinedError).networkError ? "No answer from the gateway" : String(error);
+  if ((error as CombinedError).networkError) return "No answer from the gateway";
+  return error instanceof Error ? error.message : String(error);
 }
