@@ -133,6 +133,7 @@ class Task(Document):
     cancel_reason: str | None = None
     retry_of: UUID | None = None
     batch_id: UUID | None = None
+    correlation_id: str | None = None
     trace: str | None = None
     timeline: list[TimelineEntry] = Field(default_factory=list)
 

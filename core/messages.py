@@ -1,4 +1,4 @@
-"""What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and the trace it belongs to."""
+"""What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and what its story is found by."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,11 +11,15 @@ PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
 class TaskMessage(msgspec.Struct, frozen=True):
-    """An invitation to run one task. It may come twice; the compare-and-set on the document decides."""
+    """An invitation to run one task. It may come twice; the compare-and-set on the document decides.
+
+    `trace` is that of `core.tracing`, None where the sender does not trace.
+    """
 
     task_id: UUID
     epoch: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     trace: str | None = None
+    correlation_id: str | None = None
     version: int = 1
 
     @property

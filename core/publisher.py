@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import aio_pika
+import msgspec
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,6 +20,7 @@ from core.messages import (
 )
 from core.states import Priority
 from core.telemetry import get_logger
+from core.tracing import SpanKind, span
 
 CONFIRM_TIMEOUT_S = 10.0
 QUORUM: Mapping[str, str | int] = {"x-queue-type": "quorum"}
@@ -90,7 +92,12 @@ class RabbitPublisher:
 
     async def publish(self, message: TaskMessage, priority: Priority) -> bool:
         """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down."""
-        await self.publish_body(encode_message(message), queue_name(self._namespace, priority), message.ticket)
+        queue = queue_name(self._namespace, priority)
+        attributes = {"messaging.system": "rabbitmq", "messaging.destination.name": queue}
+        with span("publish", SpanKind.PRODUCER, message.trace, attributes) as publishing:
+            if publishing.trace is not None:
+                message = msgspec.structs.replace(message, trace=publishing.trace)
+            await self.publish_body(encode_message(message), queue, message.ticket)
         return True
 
     async def publish_body(self, body: bytes, queue: str, message_id: str | None = None) -> None:

@@ -32,6 +32,8 @@ class Settings(SecretiveSettings):
     startup_wait_s: float = Field(30.0, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    traces: bool = False
+    """Whether spans go to the collector that the standard OTEL_* variables name."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from core.events import Cursor, Event, decode_event, encode_event, encode_notice, stream_key
 from core.scripts import Script
+from core.tracing import SpanKind, spans
 
 STREAM_LENGTH = 256
 """Entries a stream keeps, about; older ones are trimmed."""
@@ -34,12 +35,16 @@ return taken
 
 
 class StreamEvent(NamedTuple):
-    """An event on its way to a task's stream. `ends` shortens the stream's life to an hour."""
+    """An event on its way to a task's stream. `ends` shortens the stream's life to an hour.
+
+    `trace` is whose span the telling of an end belongs under, where there is one.
+    """
 
     task_id: UUID
     cursor: Cursor
     event: Event
     ends: bool = False
+    trace: str | None = None
 
 
 class EventStreams:
@@ -63,7 +68,9 @@ class EventStreams:
             body = encode_event(event.event)
             ttl_ms = ENDED_TTL_MS if event.ends else LIVE_TTL_MS
             args += (str(event.cursor), body, ttl_ms, encode_notice(event.cursor, body))
-        taken = await _append(self._redis, keys, args)
+        parents = {str(event.task_id): event.trace for event in events if event.trace}
+        with spans("tell the end", SpanKind.PRODUCER, parents, {"messaging.system": "redis"}):
+            taken = await _append(self._redis, keys, args)
         assert isinstance(taken, list)
         return [bool(took) for took in taken]
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import sys
 
 import uvloop
@@ -10,6 +12,7 @@ from pydantic import ValidationError
 from core.errors import StartupError
 from core.settings import Settings
 from core.telemetry import configure_logging
+from core.tracing import traced_process
 from gateway.identity.settings import IdentitySettings
 from gateway.server import serve
 from gateway.transports.limits import EdgeLimits
@@ -21,7 +24,9 @@ def main() -> int:
         settings, limits, identity = Settings(), EdgeLimits(), IdentitySettings()
         configure_logging(settings, "gateway")
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        name = f"gateway-{socket.gethostname()}-{os.getpid()}"
+        runner_of = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        with traced_process(settings, "gateway", name), runner_of as runner:
             runner.run(serve(settings, limits, identity))
     except ValidationError as exc:
         sys.stderr.write(f"{_describe(exc)}\n")

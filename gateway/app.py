@@ -20,6 +20,7 @@ from gateway.operations import Operations
 from gateway.pages import Pages
 from gateway.replica import Replica
 from gateway.responses import json_error, json_response
+from gateway.tracing import TracingMiddleware
 from gateway.transports.caps import Caps
 from gateway.transports.downloads import Downloads
 from gateway.transports.hosts import HostMiddleware
@@ -84,6 +85,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     app = Starlette(
         routes=_routes(pages),
         middleware=[
+            *([Middleware(TracingMiddleware)] if settings.traces else []),
             Middleware(CorrelationMiddleware, logs=limits.request_log),
             Middleware(HostMiddleware, limits=limits, own=settings.host),
             Middleware(GraphQLMiddleware),

@@ -183,4 +183,4 @@ def _event(task: Task) -> StreamEvent | None:
     """Return the event of the change that ended the task; its stream refuses it if it was told already."""
     last: TimelineEntry = task.timeline[-1]
     ends = last.status in TERMINAL and last.cursor == Cursor(task.epoch, task.n)
-    return StreamEvent(task.id, last.cursor, last.event(), ends=True) if ends else None
+    return StreamEvent(task.id, last.cursor, last.event(), ends=True, trace=task.trace) if ends else None

@@ -25,7 +25,7 @@ class DeadLetters:
             raise NotFound("dead letter", letter_id)
         return letter
 
-    async def resend(self, letter_id: UUID, *, trace: str | None = None) -> Task | None:
+    async def resend(self, letter_id: UUID, *, correlation_id: str | None = None) -> Task | None:
         """Send a message to its queue again, or retry the task and return the new one; then drop the letter.
 
         A message that is still unreadable comes back as a new letter. Raises NotFound, Conflict if it can't be sent
@@ -33,7 +33,7 @@ class DeadLetters:
         """
         letter = await self.find(letter_id)
         if letter.task_id is not None:
-            return await self.retrier.retry(letter.task_id, visible={}, trace=trace)
+            return await self.retrier.retry(letter.task_id, visible={}, correlation_id=correlation_id)
         await self._send(letter)
         await letter.delete()
         return None

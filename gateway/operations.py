@@ -30,6 +30,7 @@ from gateway.identity.principals import LOCAL
 from gateway.metrics import operations_by, plans_by, running_operations_by
 from gateway.outcomes import Outcome, masked, outcome_of
 from gateway.plans.execution import Execution
+from gateway.tracing import operation_span
 from gateway.transports.caps import CapReached, Tally
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
@@ -179,7 +180,8 @@ class Operations:
         running = running_operations_by(prepared.type.value)
         running.inc()
         try:
-            outcome = outcome_of(await execution.run(), context, told, self._max_response_bytes)
+            with operation_span(prepared.operation, context.correlation_id):
+                outcome = outcome_of(await execution.run(), context, told, self._max_response_bytes)
             outcome_label = "errors" if outcome.errors else "ok"
         finally:
             running.dec()

@@ -29,7 +29,7 @@ class Retrier:
     submitter: Submitter
     kinds: Mapping[str, Kind]
 
-    async def retry(self, task_id: UUID, *, visible: Mapping[str, Any], trace: str | None = None) -> Task:
+    async def retry(self, task_id: UUID, *, visible: Mapping[str, Any], correlation_id: str | None = None) -> Task:
         """Return a new task that repeats an ended one that is `visible`: its kind, input, priority, timeout, attempts.
 
         It has the same owner, no idempotency key and no batch, starts at once and keeps a deadline still to come.
@@ -42,7 +42,7 @@ class Retrier:
         if not task.status.is_terminal:
             raise Conflict("id", f"The task is {task.status}; only one that has ended can be retried")
         self._check(task)
-        again = await self.submitter.accept(_again(task, trace))
+        again = await self.submitter.accept(_again(task, correlation_id))
         await _drop_letters([task])
         return again
 
@@ -56,7 +56,7 @@ class Retrier:
             raise Conflict("id", f"The kind {task.kind} no longer takes this task's input; submit it anew") from exc
 
     async def retry_all(
-        self, conditions: Sequence[Mapping[str, Any]], *, dry_run: bool, trace: str | None = None
+        self, conditions: Sequence[Mapping[str, Any]], *, dry_run: bool, correlation_id: str | None = None
     ) -> BulkOutcome:
         """Retry up to 1,000 ended tasks of installed kinds that meet the conditions, the oldest first.
 
@@ -72,7 +72,7 @@ class Retrier:
         for start in range(0, len(chosen), CHUNK):
             tasks = [task for task in await _read(chosen[start : start + CHUNK]) if self._is_taken(task)]
             if tasks:
-                await self.submitter.accept_all([_again(task, trace) for task in tasks])
+                await self.submitter.accept_all([_again(task, correlation_id) for task in tasks])
                 await _drop_letters(tasks)
             changed += len(tasks)
         return BulkOutcome(matched, changed, has_more=matched > len(chosen))
@@ -132,7 +132,7 @@ async def _drop_letters(tasks: Sequence[Task]) -> None:
         await DeadLetter.find({"_id": {"$in": unknown}}).delete_many()
 
 
-def _again(task: Task, trace: str | None) -> Task:
+def _again(task: Task, correlation_id: str | None) -> Task:
     now = utc_now()
     return Task(
         kind=task.kind,
@@ -145,6 +145,6 @@ def _again(task: Task, trace: str | None) -> Task:
         created_at=now,
         deadline=task.deadline if task.deadline is not None and task.deadline > now else None,
         retry_of=task.id,
-        trace=trace,
+        correlation_id=correlation_id,
         timeline=[TimelineEntry(epoch=1, n=1, at=now, attempt=0, status=TaskStatus.PENDING, by=BY)],
     )

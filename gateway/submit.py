@@ -20,6 +20,7 @@ from core.settings import Settings
 from core.states import Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
+from core.tracing import span
 from gateway.inputs import check_input, parse_input
 from jobs.kinds import MAX_TIMEOUT_S, Kind
 
@@ -93,7 +94,7 @@ class Submitter:
         options: SubmitOptions,
         *,
         owner: str,
-        trace: str | None = None,
+        correlation_id: str | None = None,
     ) -> Task:
         """Store a task and hand it to the broker; return it as it was stored, or as an earlier submit stored it.
 
@@ -102,19 +103,21 @@ class Submitter:
         the idempotency key stands for something else, and PyMongoError when MongoDB takes nothing. Once the task is
         stored, cancelling this no longer stops the hand-over.
         """
-        task = new_task(kind, value, options, owner=owner, trace=trace)
+        task = new_task(kind, value, options, owner=owner, correlation_id=correlation_id)
         await check_input(kind, task.input, owner)
         return await self.accept(task)
 
     async def accept(self, task: Task) -> Task:
         """Store a new task and hand it over, as `submit` does."""
-        try:
-            await task.insert()
-        except DuplicateKeyError:
-            return await _earlier(task)
-        except UNSTORABLE as exc:
-            raise BadUserInput("input", "values that can be stored") from exc
-        await self._start_hand_over([task])
+        with span("submit", attributes={"headway.kind": task.kind, "headway.task_id": str(task.id)}) as submitting:
+            task.trace = submitting.trace
+            try:
+                await task.insert()
+            except DuplicateKeyError:
+                return await _earlier(task)
+            except UNSTORABLE as exc:
+                raise BadUserInput("input", "values that can be stored") from exc
+            await self._start_hand_over([task])
         return task
 
     async def accept_all(self, tasks: Sequence[Task]) -> None:
@@ -122,8 +125,11 @@ class Submitter:
 
         Waits for the broker's confirms as `submit` does.
         """
-        await Task.insert_many(list(tasks), ordered=False)
-        await self._start_hand_over(tasks)
+        with span("submit", attributes={"headway.tasks": len(tasks)}) as submitting:
+            for task in tasks:
+                task.trace = submitting.trace
+            await Task.insert_many(list(tasks), ordered=False)
+            await self._start_hand_over(tasks)
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
@@ -162,7 +168,8 @@ class Submitter:
 
     async def _publish(self, task: Task) -> bool | PublishFailed:
         try:
-            return await self._publisher.publish(TaskMessage(task.id, task.epoch, task.trace), task.priority)
+            message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
+            return await self._publisher.publish(message, task.priority)
         except PublishFailed as exc:
             return exc
 
@@ -192,7 +199,7 @@ def new_task(
     options: SubmitOptions,
     *,
     owner: str,
-    trace: str | None,
+    correlation_id: str | None,
     path: str = "",
     batch_id: UUID | None = None,
 ) -> Task:
@@ -214,7 +221,7 @@ def new_task(
         deadline=options.deadline,
         idempotency_key=options.idempotency_key,
         batch_id=batch_id,
-        trace=trace,
+        correlation_id=correlation_id,
         timeline=[TimelineEntry(epoch=1, n=1, at=now, attempt=0, status=status, by=BY)],
     )
 

@@ -51,10 +51,14 @@ class Interruption(StrEnum):
 
 
 class Attempt:
-    """A claimed task. Only the event loop of its worker touches it, but for `say_progress` and `say_log`."""
+    """A claimed task. Only the event loop of its worker touches it, but for `say_progress` and `say_log`.
 
-    def __init__(self, task: Task, on_news: Callable[["Attempt"], None]) -> None:
+    `trace` is what its span goes on from: that which came with its ticket, else the task's own.
+    """
+
+    def __init__(self, task: Task, on_news: Callable[["Attempt"], None], trace: str | None = None) -> None:
         self.task = task
+        self.trace = trace or task.trace
         self.epoch = task.epoch
         self.ticket = TaskMessage(task.id, task.epoch - 1).ticket
         self.interruption: Interruption | None = None

@@ -12,6 +12,7 @@ import uvloop
 from core.errors import StartupError
 from core.settings import Settings
 from core.telemetry import configure_logging
+from core.tracing import traced_process
 
 
 def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name: str | None = None) -> int:
@@ -25,7 +26,8 @@ def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name
     try:
         settings = Settings()
         configure_logging(settings, role)
-        uvloop.run(named(settings))
+        with traced_process(settings, role, name):
+            uvloop.run(named(settings))
     except StartupError as exc:
         print(f"headway {role}: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
         return 1

@@ -1,6 +1,6 @@
 """Writes tasks' transitions to MongoDB: concurrent ones share two round trips; each writer learns if it won."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -89,11 +89,11 @@ class Ledger:
                 raise
         found = self._collection.find(
             {"_id": {"$in": [transition.task_id for transition in transitions]}},
-            {"epoch": 1, "timeline": {"$slice": -READ_BACK_ENTRIES}},
+            {"epoch": 1, "trace": 1, "timeline": {"$slice": -READ_BACK_ENTRIES}},
         )
-        stored = {document["_id"]: document["timeline"] async for document in found}
+        stored = {document["_id"]: document async for document in found}
         return [
-            refused.get(index) or _event_of(transition, stored.get(transition.task_id, []))
+            refused.get(index) or _event_of(transition, stored.get(transition.task_id, {}))
             for index, transition in enumerate(transitions)
         ]
 
@@ -125,11 +125,14 @@ def is_too_large(refusal: BulkWriteError) -> bool:
     return any(error.get("code") in TOO_LARGE for error in refusal.details["writeErrors"])
 
 
-def _event_of(transition: Transition, timeline: Sequence[dict[str, Any]]) -> StreamEvent | None:
+def _event_of(transition: Transition, stored: Mapping[str, Any]) -> StreamEvent | None:
     # The id of an event and its status say whose write it was: only the holder of an epoch numbers its events, and two
     # who take a task at the same moment to the same end have written the same.
-    for entry in reversed(timeline):
+    for entry in reversed(stored.get("timeline", ())):
         if (entry["epoch"], entry["n"], entry["status"]) == (*transition.cursor, transition.status):
             event = TimelineEntry.model_validate(entry).event()
-            return StreamEvent(transition.task_id, transition.cursor, event, ends=transition.status.is_terminal)
+            ends = transition.status.is_terminal
+            return StreamEvent(
+                transition.task_id, transition.cursor, event, ends, stored.get("trace") if ends else None
+            )
     return None

@@ -7,11 +7,12 @@ a sorted set of their own: whoever takes from it runs the task alone.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 from arq.constants import expires_extra_ms, in_progress_key_prefix, job_key_prefix
-from arq.jobs import serialize_job
+from arq.jobs import deserialize_job, serialize_job
 from redis.asyncio import Redis
 
 from core.messages import arq_queue_name
@@ -20,14 +21,15 @@ from jobs.losses import is_suspect
 
 FUNCTION = "run_task"
 """The one arq function: the ticket says the rest."""
+NO_TRACES: Mapping[str, str] = MappingProxyType({})
 IN_PROGRESS_MS = 10_000
 """How long a taken ticket counts as in progress without being renewed: a lease's length."""
 
 _put = Script("""
-for i = 1, #ARGV - 4 do
-  local ticket = ARGV[i + 4]
-  if redis.call('EXISTS', ARGV[4] .. ticket) == 0 and redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ticket) == 1 then
-    redis.call('SET', KEYS[2] .. ticket, ARGV[2], 'PX', ARGV[3])
+for i = 4, #ARGV, 2 do
+  local ticket = ARGV[i]
+  if redis.call('EXISTS', ARGV[3] .. ticket) == 0 and redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ticket) == 1 then
+    redis.call('SET', KEYS[2] .. ticket, ARGV[i + 1], 'PX', ARGV[2])
   end
 end
 redis.call('PUBLISH', KEYS[3], '')
@@ -65,6 +67,10 @@ def suspects_wake_channel(namespace: str) -> str:
     return f"{namespace}:wake:suspects"
 
 
+def _call(now_ms: int, arguments: dict[str, str]) -> bytes:
+    return serialize_job(FUNCTION, (), arguments, None, now_ms, serializer=encode_job) or b""
+
+
 class RunQueue:
     """One run queue. Every method raises redis.RedisError if Redis does not answer."""
 
@@ -73,18 +79,32 @@ class RunQueue:
         self._wake = wake
         self.name = name
 
-    async def put(self, tickets: Sequence[str]) -> int:
+    async def put(self, tickets: Sequence[str], traces: Mapping[str, str] = NO_TRACES) -> int:
         """Enqueue tickets in their order and wake the workers; one already waiting or in progress stays as it is.
 
-        Returns how many jobs wait now.
+        `traces` are those that go on from some of them, each an argument of its ticket's call. Returns how many jobs
+        wait now.
         """
         if not tickets:
             return await self.length()
         now_ms = time.time_ns() // 1_000_000
-        payload = serialize_job(FUNCTION, (), {}, None, now_ms, serializer=encode_job)
+        usual = _call(now_ms, {})
         keys = (self.name, job_key_prefix, self._wake)
-        args: list[str | bytes | int] = [now_ms, payload or b"", expires_extra_ms, in_progress_key_prefix, *tickets]
+        args: list[str | bytes | int] = [now_ms, expires_extra_ms, in_progress_key_prefix]
+        for ticket in tickets:
+            trace = traces.get(ticket)
+            args += (ticket, usual if trace is None else _call(now_ms, {"trace": trace}))
         return int(str(await _put(self._redis, keys, args)))
+
+    async def traces(self, tickets: Sequence[str]) -> dict[str, str]:
+        """Return the traces that were put with these tickets, of those whose calls are still known."""
+        calls = await self._redis.mget([job_key_prefix + ticket for ticket in tickets])
+        arguments = {
+            ticket: deserialize_job(call, deserializer=decode_job).kwargs
+            for ticket, call in zip(tickets, calls, strict=True)
+            if call is not None
+        }
+        return {ticket: given["trace"] for ticket, given in arguments.items() if "trace" in given}
 
     async def take(self, limit: int) -> list[str]:
         """Take up to `limit` tickets, the longest waiting first. They count as in progress, and are known, for 10 s."""

@@ -172,7 +172,10 @@ class Reconciler:
     async def _publish(self, tasks: Sequence[tuple[Task, int]]) -> int:
         """Publish tasks under these epochs and note which the broker holds; return how many."""
         results = await asyncio.gather(
-            *(self._publisher.publish(TaskMessage(task.id, epoch, task.trace), task.priority) for task, epoch in tasks),
+            *(
+                self._publisher.publish(TaskMessage(task.id, epoch, task.trace, task.correlation_id), task.priority)
+                for task, epoch in tasks
+            ),
             return_exceptions=True,
         )
         held = [task.id for (task, _), result in zip(tasks, results, strict=True) if result is True]

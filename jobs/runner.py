@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -16,6 +17,7 @@ from core.events import Cursor
 from core.states import TaskStatus
 from core.streams import StreamEvent
 from core.telemetry import get_logger
+from core.tracing import SpanKind, current_trace, span
 from core.transition import Transition
 from core.transitions import cancelled, cancelling, failed, requeued, retrying, succeeded
 from jobs.attempt import Attempt, Interruption
@@ -61,10 +63,15 @@ class Runner:
 
         While MongoDB is away it waits with the end in hand; it is not to be cancelled but interrupted.
         """
-        began = time.monotonic()
-        status = await self._run(attempt)
-        kind = attempt.task.kind if attempt.task.kind in self._kinds else "unknown"
-        ATTEMPTS.labels(kind, status or Interruption.FENCED.name).inc()
+        began, task = time.monotonic(), attempt.task
+        kind = task.kind if task.kind in self._kinds else "unknown"
+        structlog.contextvars.bind_contextvars(correlation_id=task.correlation_id)
+        with span(f"run {kind}", SpanKind.CONSUMER, attempt.trace) as running:
+            status = await self._run(attempt)
+            came_to = status or Interruption.FENCED.name
+            running.note({"headway.task_id": str(task.id), "headway.attempt": task.attempt, "headway.status": came_to})
+            log.debug("Attempt ended", task_id=str(task.id), attempt=task.attempt, status=came_to)
+        ATTEMPTS.labels(kind, came_to).inc()
         ATTEMPT_SECONDS.labels(kind).observe(time.monotonic() - began)
         return status
 
@@ -164,7 +171,7 @@ class Runner:
         if event is None:
             attempt.interrupt(Interruption.FENCED)
             return None
-        self._announcer.tell(event)
+        self._announcer.tell(event._replace(trace=current_trace()) if event.ends else event)
         return transition.status
 
     async def _commit(self, attempt: Attempt, transition: Transition) -> StreamEvent | None:

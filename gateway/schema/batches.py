@@ -49,7 +49,13 @@ class SubmitTaskInput:
             raise BadUserInput(f"{path}kind", f"one of the installed kinds {known}", got=self.kind)
         options = (self.options or TaskOptions()).parsed()
         task = new_task(
-            kind, self.input, options, owner=context.owner, trace=context.correlation_id, path=path, batch_id=batch_id
+            kind,
+            self.input,
+            options,
+            owner=context.owner,
+            correlation_id=context.correlation_id,
+            path=path,
+            batch_id=batch_id,
         )
         await check_input(kind, task.input, context.owner, f"{path}input")
         return task

@@ -72,8 +72,8 @@ class ControlMutation:
     )
     async def retry_task(self, info: ContextInfo, id: TaskId) -> TaskView:
         context = info.context
-        visible, trace = context.principal.visible, context.correlation_id
-        task = await retrier(context.services).retry(parse_id(id), visible=visible, trace=trace)
+        visible, correlation_id = context.principal.visible, context.correlation_id
+        task = await retrier(context.services).retry(parse_id(id), visible=visible, correlation_id=correlation_id)
         return TaskView(task, context.services.relay.delivery)
 
     @mutation(
@@ -100,5 +100,5 @@ class ControlMutation:
         context = info.context
         conditions = [context.principal.visible, *default_statuses(filter.conditions())]
         return await retrier(context.services).retry_all(
-            conditions, dry_run=bool(dry_run), trace=context.correlation_id
+            conditions, dry_run=bool(dry_run), correlation_id=context.correlation_id
         )

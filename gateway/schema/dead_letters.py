@@ -136,7 +136,7 @@ class DeadLetterMutation:
     )
     async def resend_dead_letter(self, info: ContextInfo, id: LetterId) -> ResentView:
         context = info.context
-        task = await _letters(info).resend(parse_id(id), trace=context.correlation_id)
+        task = await _letters(info).resend(parse_id(id), correlation_id=context.correlation_id)
         return ResentView(str(parse_id(id)), TaskView(task, context.services.relay.delivery) if task else None)
 
     @mutation(

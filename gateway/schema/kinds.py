@@ -96,7 +96,7 @@ async def submit(info: ContextInfo, kind: Kind, value: Any, options: TaskOptions
     context = info.context
     parsed = (options or TaskOptions()).parsed()
     task = await context.services.submitter.submit(
-        kind, value, parsed, owner=context.owner, trace=context.correlation_id
+        kind, value, parsed, owner=context.owner, correlation_id=context.correlation_id
     )
     return TaskView(task, context.services.relay.delivery)
 

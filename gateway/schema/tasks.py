@@ -141,6 +141,9 @@ class TaskType(NodeType):
     timeout_s: float = strawberry.field(description="Seconds that one attempt may take.")
     batch_id: strawberry.ID | None = strawberry.field(description="The batch it was submitted in.")
     owner: str = strawberry.field(description="Whose it is: whoever submitted it, or `local` without authentication.")
+    correlation_id: str | None = strawberry.field(
+        description="The `X-Request-Id` of the request that submitted it: logs of all processes carry it."
+    )
 
     @classmethod
     def is_type_of(cls, source: Any, info: GraphQLResolveInfo[Any]) -> bool:

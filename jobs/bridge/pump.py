@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from core.streams import EventStreams
 from core.telemetry import get_logger
+from core.tracing import SpanKind, spans, trace_id
 from core.transitions import queued
 from jobs.bridge.sources import Parcel, Source
 from jobs.ledger import Ledger
@@ -61,8 +62,14 @@ class Pump:
 
     async def hand_over(self, parcels: Sequence[Parcel]) -> None:
         """Hand these over once. Raises RedisError or PyMongoError; then nothing is acknowledged."""
-        await self._queue.put([parcel.message.ticket for parcel in parcels])
-        marks = [queued(parcel.message.task_id, parcel.message.epoch, by=self._ledger.actor) for parcel in parcels]
-        events = await self._ledger.commit_all(marks)
-        await self._streams.append([event for event in events if event is not None])
-        await self._source.settle(parcels)
+        messages = [parcel.message for parcel in parcels]
+        parents = {message.ticket: message.trace for message in messages}
+        with spans("hand over", SpanKind.CONSUMER, parents, {"messaging.operation.type": "process"}) as traces:
+            await self._queue.put([message.ticket for message in messages], traces)
+            marks = [queued(message.task_id, message.epoch, by=self._ledger.actor) for message in messages]
+            events = await self._ledger.commit_all(marks)
+            await self._streams.append([event for event in events if event is not None])
+            await self._source.settle(parcels)
+        for message in messages:
+            known = {"correlation_id": message.correlation_id, "trace_id": trace_id(message.trace)}
+            log.debug("Handed over", ticket=message.ticket, **known)

@@ -27,6 +27,7 @@ from jobs.dead_letters import bury_message
 WEIGHTS = {Priority.HIGH: 16, Priority.NORMAL: 4, Priority.LOW: 1}
 """Of 21 hand-overs under full load so many go to each priority: low never starves."""
 LOOK_EVERY_S = 1.0
+WANTED = {"epoch": 1, "trace": 1, "correlation_id": 1}
 COUNT_WITHIN_S = 2.0
 PATIENCE = timedelta(seconds=60)
 """A queue that gives out a message this much younger than another's publish no longer holds that other one."""
@@ -198,12 +199,13 @@ class MongoSource:
         for priority in PRIORITIES:
             found = (
                 Task.get_pymongo_collection()
-                .find({"status": TaskStatus.PENDING.value, "priority": priority.value}, {"epoch": 1, "trace": 1})
+                .find({"status": TaskStatus.PENDING.value, "priority": priority.value}, WANTED)
                 .sort("_id", 1)
                 .limit(room)
             )
             async for document in found:
-                shares.push(priority, Parcel(TaskMessage(document["_id"], document["epoch"], document.get("trace"))))
+                trace, correlation_id = document.get("trace"), document.get("correlation_id")
+                shares.push(priority, Parcel(TaskMessage(document["_id"], document["epoch"], trace, correlation_id)))
         return [shares.pop() for _ in range(min(room, len(shares)))]
 
     async def settle(self, parcels: Sequence[Parcel]) -> None:

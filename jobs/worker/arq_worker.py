@@ -7,9 +7,11 @@ test fails when their signatures change.
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from uuid import UUID
 
 from arq.connections import ArqRedis
+from arq.jobs import DeserializationError
 from arq.worker import Worker, func
 from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
@@ -19,6 +21,7 @@ from core.documents import Task
 from core.messages import TaskMessage, UnreadableMessage, parse_ticket
 from core.states import TaskStatus
 from core.telemetry import get_logger
+from core.tracing import is_on
 from jobs.attempt import Attempt, Interruption
 from jobs.kinds import MAX_TIMEOUT_S
 from jobs.ledger import Ledger
@@ -151,16 +154,24 @@ class TaskWorker(Worker):
             except (UnreadableMessage, UnicodeDecodeError) as exc:
                 log.warning("Dropped a job that is no ticket", error=str(exc))
         won = await self._ledger.claim(list(tickets.values())) if tickets else []
+        traces = await self._traces(list(tickets)) if is_on() and won else {}
         for task in won:
-            self._start(task)
+            self._start(task, traces)
         lost = tickets.keys() - {attempt.ticket for attempt in self.running.values()}
         await self._queue.forget(sorted(lost))
 
-    def _start(self, task: Task) -> None:
+    async def _traces(self, tickets: list[str]) -> dict[str, str]:
+        try:
+            return await self._queue.traces(tickets)
+        except (RedisError, DeserializationError, OSError, TimeoutError):
+            return {}  # The tasks that were won start all the same, each in the trace of its submit.
+
+    def _start(self, task: Task, traces: Mapping[str, str]) -> None:
         older = self.running.get(task.id)
         if older is not None:
             older.interrupt(Interruption.FENCED)
-        attempt = Attempt(task, self._announcer.notice)
+        trace = traces.get(TaskMessage(task.id, task.epoch - 1).ticket)
+        attempt = Attempt(task, self._announcer.notice, trace)
         if task.cancel_requested_at is not None:  # Its notice may have come before this worker held the task.
             attempt.cancel(task.cancel_reason)
         self.running[task.id] = attempt

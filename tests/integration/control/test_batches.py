@@ -123,7 +123,7 @@ def two_tasks(gateway: Gateway, batch: Batch) -> list[Task]:
     kind = gateway.services.kinds["steps"]
     keys = (None, "mine")
     return [
-        new_task(kind, {}, SubmitOptions(idempotency_key=key), owner="local", trace=None, batch_id=batch.id)
+        new_task(kind, {}, SubmitOptions(idempotency_key=key), owner="local", correlation_id=None, batch_id=batch.id)
         for key in keys
     ]
 

@@ -35,7 +35,7 @@ async def test_rabbitmq_holds_the_message_in_the_queue_of_its_priority(
         message = await queue.get()
         assert message is not None
         await message.ack()
-    assert decode_message(message.body) == TaskMessage(stored.id, 1, stored.trace)
+    assert decode_message(message.body) == TaskMessage(stored.id, 1, None, stored.correlation_id)
 
 
 async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_still_noted(

@@ -45,7 +45,7 @@ async def test_a_submit_is_stored_and_told_before_it_is_answered(gateway: Gatewa
         "timeline": [entry | {"at": answer["createdAt"]}],
     }
     assert (stored.status, stored.cursor, stored.owner) == (TaskStatus.PENDING, Cursor(1, 1), "local")
-    assert stored.trace is not None
+    assert stored.correlation_id is not None
     assert await gateway.services.streams.read(stored.id, Cursor(0, 0)) == [
         (Cursor(1, 1), StateChanged(at=stored.created_at, attempt=0, status=TaskStatus.PENDING, by="gateway"))
     ]

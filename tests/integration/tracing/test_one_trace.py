@@ -1,0 +1,139 @@
+"""One trace id and one correlation id, from the header of a request to its task's terminal event and every log."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.integration.tracing.collector import Collector, Received, collecting
+from tests.running_stack import RunningStack, start_stack
+
+SUBMIT = 'mutation Order { processData(input: {data: "a", iterations: 3}) { id correlationId } }'
+FOLLOW = "subscription ($id: ID!) { taskProgress(id: $id) { status correlationId } }"
+CLIENT_SPAN = "00f067aa0ba902b7"
+STATE = "shop=t61rcWkgMzE"
+STORY = [
+    ("headway-worker", "tell the end"),
+    ("headway-worker", "run processData"),
+    ("headway-bridge", "hand over"),
+    ("headway-gateway", "publish"),
+    ("headway-gateway", "submit"),
+    ("headway-gateway", "mutation"),
+    ("headway-gateway", "POST /graphql"),
+]
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """Where the stack's spans go."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def traced_stack(
+    collector: Collector, tmp_path_factory: pytest.TempPathFactory, mongo_url: str, redis_url: str, amqp_url: str
+) -> Iterator[RunningStack]:
+    """A whole stack that traces."""
+    name = f"t{secrets.token_hex(6)}"
+    environment = {
+        "MONGO_URL": mongo_url,
+        "REDIS_URL": redis_url,
+        "AMQP_URL": amqp_url,
+        "HEADWAY_MONGO_DATABASE": name,
+        "HEADWAY_NAMESPACE": name,
+        "HEADWAY_MONGO_POOL_MIN": "0",
+        "HEADWAY_LOG_LEVEL": "debug",
+        "HEADWAY_TRACES": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
+    stack = start_stack(tmp_path_factory.mktemp("traced") / "data", env=environment)
+    yield stack
+    assert stack.stop() == 0, stack.said()
+
+
+def submit(stack: RunningStack, trace_id: str, correlation_id: str) -> dict[str, Any]:
+    """Submit a task as a client that traces."""
+    headers = {
+        "traceparent": f"00-{trace_id}-{CLIENT_SPAN}-01",
+        "tracestate": STATE,
+        "x-request-id": correlation_id,
+    }
+    answer = httpx.post(f"{stack.url}/graphql", json={"query": SUBMIT}, headers=headers, timeout=30)
+    assert answer.headers["x-request-id"] == correlation_id
+    task: dict[str, Any] = answer.json()["data"]["processData"]
+    return task
+
+
+def follow(stack: RunningStack, task_id: str) -> dict[str, Any]:
+    """Return a task's terminal event."""
+    with connect(stack.ws_url, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+        socket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(socket.recv(30))["type"] == "connection_ack"
+        payload = {"query": FOLLOW, "variables": {"id": task_id}}
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+        last: dict[str, Any] = {}
+        while (frame := json.loads(socket.recv(30)))["type"] == "next":
+            last = frame["payload"]["data"]["taskProgress"]
+        assert frame["type"] == "complete"
+    return last
+
+
+def story(spans: dict[bytes, Received]) -> list[Received]:
+    """Return the chain of spans from the telling of the end up to the one that no other of them is the parent of."""
+    [each] = [each for each in spans.values() if each.span.name == "tell the end"]
+    chain = [each]
+    while parent := spans.get(chain[-1].span.parent_span_id):
+        chain.append(parent)
+    return chain
+
+
+def logged(data: Path, role: str, correlation_id: str) -> list[dict[str, Any]]:
+    """Return the records of a process that carry a correlation id."""
+    lines = (data / "logs" / f"{role}.log").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    return [record for record in records if record.get("correlation_id") == correlation_id]
+
+
+def test_trace_and_correlation_id_lead_from_the_header_to_the_end(
+    traced_stack: RunningStack, collector: Collector
+) -> None:
+    trace_id, correlation_id = secrets.token_hex(16), f"order-{secrets.token_hex(4)}"
+    task = submit(traced_stack, trace_id, correlation_id)
+    assert follow(traced_stack, task["id"]) == {"status": "SUCCEEDED", "correlationId": correlation_id}
+    assert task["correlationId"] == correlation_id
+
+    collector.await_spans(lambda: {name for _, name in STORY} <= {s.span.name for s in collector.of(trace_id).values()})
+    chain = story(collector.of(trace_id))
+    assert [(each.service, each.span.name) for each in chain] == STORY
+    assert chain[-1].span.parent_span_id.hex() == CLIENT_SPAN
+    assert {each.span.trace_state for each in chain} == {STATE}
+    assert chain[1].attributes | {"headway.task_id": task["id"], "headway.status": "SUCCEEDED"} == chain[1].attributes
+    assert chain[-1].attributes["headway.correlation_id"] == correlation_id
+    assert chain[-1].attributes["http.response.status_code"] == 200
+
+    for role in ("gateway-1", "bridge-1", "worker-1"):
+        records = logged(traced_stack.data, role, correlation_id)
+        assert records, f"{role} logged nothing under the correlation id"
+        assert {record["trace_id"] for record in records} == {trace_id}, records
+
+
+def test_request_without_a_trace_begins_one(traced_stack: RunningStack, collector: Collector) -> None:
+    correlation_id = f"order-{secrets.token_hex(4)}"
+    asked = {"query": SUBMIT}
+    httpx.post(f"{traced_stack.url}/graphql", json=asked, headers={"x-request-id": correlation_id}, timeout=30)
+
+    def begun() -> list[str]:
+        sent = [each for each in collector.spans if each.attributes.get("headway.correlation_id") == correlation_id]
+        return [each.trace_id for each in sent if each.span.name == "POST /graphql"]
+
+    collector.await_spans(lambda: bool(begun()))
+    [trace_id] = begun()
+    collector.await_spans(lambda: len(collector.of(trace_id)) == len(STORY))
+    assert story(collector.of(trace_id))[-1].span.parent_span_id == b""
