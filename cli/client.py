@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import itertools
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,6 +75,30 @@ class ApiClient:
         if "contentId" not in answer:
             raise self._not_headway(f"status {response.status_code}, no content id")
         return str(answer["contentId"])
+
+    async def download(self, path: str, file: Path) -> None:
+        """Write what the server has at `path` to `file`, which is there once it is whole, and not before.
+
+        Raises Unreachable or Refused, and OSError where the file can't be written.
+        """
+        part = file.with_name(f"{file.name}.part")
+        try:
+            async with (
+                httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=self._through_proxy) as http,
+                http.stream("GET", f"{self.url}{path}", headers=self._authorization) as response,
+            ):
+                if response.status_code != 200:
+                    await response.aread()
+                    self._answer_of(response)
+                    raise self._not_headway(f"status {response.status_code}, no file")
+                with await asyncio.to_thread(part.open, "wb") as out:
+                    async for piece in response.aiter_bytes():
+                        out.write(piece)
+            part.replace(file)
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise Unreachable(f"{self.url} broke off the file ({_reason(exc)})") from exc
+        finally:
+            part.unlink(missing_ok=True)
 
     async def _post(self, path: str, body: bytes, media_type: str, timeout_s: float) -> httpx.Response:
         accept = "application/graphql-response+json, application/json"

@@ -16,7 +16,7 @@ from cli.bar import STYLES, TaskBar
 from cli.client import ApiClient, Refused
 from cli.flags import parse_flags
 from cli.session import DEFAULT_URL, Json, Url, client_for, complain, complete_kind, complete_task, run_api
-from cli.tasks import ENDS, ExitStatus, cancel, follow, follow_events, list_tasks, read_kind, retry, submit
+from cli.tasks import ENDS, ExitStatus, TaskView, cancel, follow, follow_events, list_tasks, read_kind, retry, submit
 from core.clock import utc_now
 from core.states import TaskStatus
 
@@ -71,6 +71,11 @@ def watch(
 
 async def watch_with_bar(client: ApiClient, task_id: str) -> ExitStatus:
     """Draw the task on standard error to its end, then print its result. Raises ApiError."""
+    return ENDS[(await draw_to_end(client, task_id)).status]
+
+
+async def draw_to_end(client: ApiClient, task_id: str) -> TaskView:
+    """Do what `watch_with_bar` does, and return the task as it ended. Raises ApiError."""
     view = None
     with TaskBar(Console(stderr=True)) as bar:
         async with aclosing(follow(client, task_id)) as views:
@@ -81,7 +86,7 @@ async def watch_with_bar(client: ApiClient, task_id: str) -> ExitStatus:
         typer.echo(orjson.dumps(view.result, option=orjson.OPT_INDENT_2).decode())
     if reason := view.error or view.cancel_reason:
         complain(reason)
-    return ENDS[view.status]
+    return view
 
 
 async def watch_as_json(client: ApiClient, task_id: str) -> ExitStatus:
