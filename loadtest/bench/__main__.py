@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0])
     known = f"of {', '.join(PARTS)}; all where none is named"
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=known)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="of a turn")
     parser.add_argument("--followers", type=int, nargs="+", metavar="N", help="200 and 3000 unless given")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="contestants whose names hold a WORD")

@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, cast
@@ -13,7 +13,8 @@ from typing import Any, cast
 import orjson
 
 OPENING_AT_ONCE = 50
-OPEN_WITHIN_S = 60.0
+NEXT_WITHIN_S = 20.0
+"""How long all followers that are on their way may take until the next of them has subscribed."""
 PIECE_BYTES = 262_144
 PER_ADDRESS = 500
 """Followers that come from one address, as a replica has a limit of them."""
@@ -69,7 +70,8 @@ def subscription(document: str, variables: dict[str, str]) -> bytes:
 class Crowd:
     """The followers of one server. Use it as a context."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, server: str, port: int) -> None:
+        self.server = server
         self.heard = 0
         self.followers: list[Follower] = []
         self._port = port
@@ -86,20 +88,26 @@ class Crowd:
             follower.socket.close()
         self._poll.close()
 
-    def open(self, subscriptions: Iterable[bytes]) -> None:
-        """Have one more follower for each, up to its subscribe message. Raises CrowdFailed."""
-        give_up = time.monotonic() + OPEN_WITHIN_S
-        for subscribe in subscriptions:
+    def open(self, subscriptions: Iterable[bytes], meanwhile: Callable[[], None]) -> None:
+        """Have one more follower for each, up to its subscribe message. Raises CrowdFailed.
+
+        `meanwhile` is called now and then, as many followers take long.
+        """
+        for number, subscribe in enumerate(subscriptions):
+            if number % OPENING_AT_ONCE == 0:
+                meanwhile()
             self._connect(subscribe)
             while self._opening >= OPENING_AT_ONCE:
-                self._wait_for_some(give_up)
+                self._wait_for_some()
         while self._opening:
-            self._wait_for_some(give_up)
+            self._wait_for_some()
 
-    def _wait_for_some(self, give_up: float) -> None:
-        if time.monotonic() > give_up:
-            raise CrowdFailed(f"{self._opening} of {len(self.followers)} followers could not subscribe")
-        self.take(0.1)
+    def _wait_for_some(self) -> None:
+        opening, give_up = self._opening, time.monotonic() + NEXT_WITHIN_S
+        while self._opening == opening:
+            if time.monotonic() > give_up:
+                raise self._failed(f"{opening} of {len(self.followers)} followers could not subscribe")
+            self.take(0.1)
 
     def _connect(self, subscribe: bytes) -> None:
         one = socket.socket()
@@ -119,7 +127,7 @@ class Crowd:
             follower = self._by_number[number]
             piece = follower.socket.recv(PIECE_BYTES)
             if not piece:
-                raise CrowdFailed("the server closed a connection")
+                raise self._failed("the server closed a connection")
             self._read(follower, follower.rest + piece if follower.rest else piece)
 
     def _read(self, follower: Follower, data: bytes) -> None:
@@ -130,7 +138,7 @@ class Crowd:
                 follower.rest = head
                 return
             if not head.startswith(b"HTTP/1.1 101"):
-                raise CrowdFailed(f"expected 101, got {head[:200]!r}")
+                raise self._failed(f"expected 101, got {head[:200]!r}")
             follower.phase = Phase.INIT
             follower.socket.sendall(masked(TEXT, b'{"type":"connection_init"}'))
         at, size = 0, len(data)
@@ -141,7 +149,7 @@ class Crowd:
                     break
                 length, body = data[at + 2] << 8 | data[at + 3], at + 4
             elif length == 127:
-                raise CrowdFailed("a frame of more than 64 KB")
+                raise self._failed("a frame of more than 64 KB")
             if size < body + length:
                 break
             at = body + length
@@ -162,7 +170,10 @@ class Crowd:
             follower.socket.sendall(follower.subscribe)
             self._opening -= 1
         elif first != PONG:
-            raise CrowdFailed(f"expected connection_ack, got a frame {first:#x} of {body[:200]!r}")
+            raise self._failed(f"expected connection_ack, got a frame {first:#x} of {body[:200]!r}")
+
+    def _failed(self, how: str) -> CrowdFailed:
+        return CrowdFailed(f"{self.server}: {how}")
 
     def sample(self) -> dict[str, Any]:
         """Return one of the messages that were heard last."""

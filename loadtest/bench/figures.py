@@ -76,6 +76,11 @@ class Contest:
         """Whether its server left its core idle, so that its rate is not its own limit."""
         return self.busy(name)[0] < SATURATED
 
+    def cost_ratio(self, name: str, other: str) -> Spread:
+        """Return how many times its cost an operation costs another one, repeat by repeat."""
+        pairs = zip(self.turns[name], self.turns[other], strict=True)
+        return Spread.of([theirs.cost_us / ours.cost_us for ours, theirs in pairs])
+
     def ratio(self, name: str, other: str) -> Spread:
         """Return how many times the rate of another one it has, repeat by repeat."""
         pairs = zip(self.turns[name], self.turns[other], strict=True)

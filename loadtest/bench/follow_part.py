@@ -99,12 +99,12 @@ class _Scene:
             servers = stack.enter_context(self.bench.servers(self.plan.chosen(everybody), self.stores.environment()))
             joined: dict[str, tuple[Crowd, events.Feed]] = {}
             for server in servers:
-                joined[server.name] = self._join(server, publisher, stack)
-                following.answer_pings(crowd for crowd, _ in joined.values())
+                others = [crowd for crowd, _ in joined.values()]
+                joined[server.name] = self._join(server, publisher, stack, others)
             for crowd, feed in joined.values():
                 following.turn(crowd, feed, self.plan.warm_up_s)
             for server in in_turns(servers, self.plan.repeats):
-                following.answer_pings(crowd for crowd, _ in joined.values())
+                following.answer_pings([crowd for crowd, _ in joined.values()])
 
                 def operate(seconds: float, name: str = server.name) -> tuple[int, float]:
                     told = following.turn(*joined[name], seconds)
@@ -112,7 +112,9 @@ class _Scene:
 
                 self.contest.note(server.name, measured(self.bench, server, operate, self.plan.seconds))
 
-    def _join(self, server: Server, publisher: events.Publisher, stack: ExitStack) -> tuple[Crowd, events.Feed]:
+    def _join(
+        self, server: Server, publisher: events.Publisher, stack: ExitStack, others: list[Crowd]
+    ) -> tuple[Crowd, events.Feed]:
         """Have everybody follow at one server, and note what memory that took."""
         task_ids = [new_id() for _ in range(self.tasks)]
         encode: events.Encode = events.as_peer
@@ -120,8 +122,8 @@ class _Scene:
             stack.enter_context(self.stores.hold(task_ids, publisher))
             encode = events.as_headway(self.stores.name)
         feed = events.Feed(task_ids, self.followers // self.tasks, encode, publisher)
-        crowd = stack.enter_context(Crowd(server.port))
+        crowd = stack.enter_context(Crowd(server.name, server.port))
         before = server.resident_kb()
-        following.join(crowd, feed, task_ids, self.followers)
+        following.join(crowd, feed, task_ids, self.followers, others)
         self.contest.memory_kb[server.name] = (server.resident_kb() - before) / self.followers
         return crowd, feed

@@ -1,7 +1,7 @@
 """The follow path: how many messages a second one process tells its followers, and what each of them costs."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,20 +26,22 @@ class Told:
     seconds: float
 
 
-def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int) -> None:
+def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int, others: Collection[Crowd]) -> None:
     """Have the followers of all tasks subscribe, and wait until each is told of its task. Raises CrowdFailed.
 
-    Nothing says that a subscription has begun, so events are published until everybody has heard one.
+    Nothing says that a subscription has begun, so events are published until everybody has heard one. `others` answer
+    pings meanwhile.
     """
     followed = [task_ids[number % len(task_ids)] for number in range(followers)]
     frames = {task_id: subscription(DOCUMENT, {"id": str(task_id), "after": BEFORE_FIRST}) for task_id in task_ids}
-    crowd.open(frames[task_id] for task_id in followed)
+    crowd.open((frames[task_id] for task_id in followed), lambda: answer_pings(others))
     give_up = time.monotonic() + JOIN_WITHIN_S
     while deaf := {task_id for task_id, one in zip(followed, crowd.followers, strict=True) if not one.heard}:
         if time.monotonic() > give_up:
-            raise CrowdFailed(f"followers of {len(deaf)} of {len(task_ids)} tasks heard nothing")
+            raise CrowdFailed(f"{crowd.server}: followers of {len(deaf)} of {len(task_ids)} tasks heard nothing")
         feed.tell_each(list(deaf))
         settle(crowd)
+        answer_pings(others)
     check(crowd)
 
 
@@ -63,7 +65,7 @@ def check(crowd: Crowd) -> None:
         assert told.keys() == {"current", "total", "percent", "message"}
         assert told["message"] == f"step {told['current']}"
     except (KeyError, TypeError, AssertionError) as exc:
-        raise CrowdFailed(f"expected an event, got {message}") from exc
+        raise CrowdFailed(f"{crowd.server}: expected an event, got {message}") from exc
 
 
 def turn(crowd: Crowd, feed: Feed, seconds: float) -> Told:
@@ -83,13 +85,13 @@ def turn(crowd: Crowd, feed: Feed, seconds: float) -> Told:
         if crowd.heard != heard:
             heard, last = crowd.heard, time.perf_counter()
         elif time.perf_counter() - last > LOST_AFTER_S:
-            raise CrowdFailed(f"{expected - heard + before:,} of {expected:,} messages never came")
+            raise CrowdFailed(f"{crowd.server}: {expected - heard + before:,} of {expected:,} messages never came")
     if crowd.heard - before > expected:
-        raise CrowdFailed(f"{crowd.heard - before - expected:,} messages more than were to come")
+        raise CrowdFailed(f"{crowd.server}: {crowd.heard - before - expected:,} messages more than were to come")
     return Told(expected, last - started)
 
 
-def answer_pings(crowds: Iterable[Crowd]) -> None:
+def answer_pings(crowds: Collection[Crowd]) -> None:
     """Let followers that are not measured now show that they are there."""
     for crowd in crowds:
         crowd.take(0)

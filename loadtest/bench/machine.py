@@ -4,12 +4,14 @@ import contextlib
 import os
 import platform
 import resource
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MEMORY_UNIT = 2**30
+CPUCLOCK_SCHED = 2
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,8 @@ def make_room() -> None:
 
 
 def processor_s(pid: int) -> float:
-    """Return the seconds of processor time that all threads of a process have taken, in steps of a tick (10 ms)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS  # utime and stime of proc_pid_stat(5).
+    """Return the seconds of processor time that all threads of a process have taken."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)  # What clock_getcpuclockid(3) makes of a pid.
 
 
 def resident_kb(pid: int) -> int:

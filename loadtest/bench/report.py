@@ -13,8 +13,8 @@ def table(contest: Contest) -> str:
     memory = "KB a follower" if contest.memory_of == "follower" else "MB resident"
     lines = [
         f"| contestant | {contest.operation}s/s | Headway's rate in units of it | µs of processor time a "
-        f"{contest.operation} | {memory} | busy: its core / the load's |",
-        "| --- | --- | --- | --- | --- | --- |",
+        f"{contest.operation} | its time in units of Headway's | {memory} | busy: its core / the load's |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     names = sorted(contest.turns, key=lambda name: -contest.rate(name).median)
     return "\n".join([*lines, *(_row(contest, name) for name in names)])
@@ -24,14 +24,16 @@ def _row(contest: Contest, name: str) -> str:
     server, load = contest.busy(name)
     held = contest.memory_kb[name]
     memory = f"{held:.0f}" if contest.memory_of == "follower" else f"{held / 1024:.0f}"
-    ratio = "1" if name == OURS else "-"
+    faster = cheaper = "1" if name == OURS else "-"
     if name != OURS and OURS in contest.turns:
-        ratio = _spread(contest.ratio(OURS, name), ".2f")
+        faster = _spread(contest.ratio(OURS, name), ".2f")
+        cheaper = _spread(contest.cost_ratio(OURS, name), ".2f")
     cells = (
         f"**{name}**" if name == OURS else name,
         _spread(contest.rate(name), ",.0f"),
-        ratio,
+        faster,
         _spread(contest.cost_us(name), ",.1f"),
+        cheaper,
         memory,
         f"{server:.0%} / {load:.0%}" + (" *" if contest.is_idle_at_times(name) else ""),
     )

@@ -59,8 +59,9 @@ def test_ratio_is_taken_within_each_repeat() -> None:
     for ours, theirs in ((100, 50), (10, 1), (300, 100)):
         contest.note("Headway", Turn(ours, 1.0, 1.0, 0.0))
         contest.note("peer", Turn(theirs, 1.0, 1.0, 0.0))
-    ratio = contest.ratio("Headway", "peer")
+    ratio, cost = contest.ratio("Headway", "peer"), contest.cost_ratio("Headway", "peer")
     assert (ratio.least, ratio.median, ratio.most) == (2, 3, 10)
+    assert (cost.least, cost.median, cost.most) == (2, 3, 10)
 
 
 def test_server_that_left_its_core_idle_is_marked() -> None:
