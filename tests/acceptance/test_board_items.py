@@ -206,6 +206,34 @@ async def test_a_file_that_can_not_be_imported_is_refused_in_words(items: ItemsB
     await expect(items.panel).to_have_count(0)
 
 
+async def test_what_matches_is_exported_into_a_file_that_is_imported_again(
+    items: ItemsBoard, http: AsyncClientSession, tmp_path: Path
+) -> None:
+    page, inputs = items.board.page, [{"name": f"{items.mark} {n}", "metadata": {"size": n}} for n in range(3)]
+    await execute(http, MAKE, inputs=inputs)
+    await items.open(path="size", value="2")
+    await expect(items.count).to_have_text("1 item", timeout=ANSWER_MS)
+    await items.button("Export…").click()
+    panel = page.get_by_role("region", name="Export")
+    await expect(panel.get_by_role("heading")).to_be_focused()
+    await panel.get_by_label("Format").select_option("NDJSON")
+    await items.button("Export").click()
+    await expect(panel.locator(".status")).to_have_text("SUCCEEDED", timeout=TASK_MS)
+    await expect(panel.get_by_role("status")).to_contain_text("1 item in ")
+    await expect(page).to_have_url(re.compile("export="), timeout=ANSWER_MS)
+    await page.reload()
+    async with page.expect_download() as saved:
+        await panel.get_by_text("Save the file").click()
+    await (await saved.value).save_as(tmp_path / "saved")
+    written = (tmp_path / "saved").read_text(encoding="utf-8")
+    assert [msgspec.json.decode(line) for line in written.splitlines()] == [
+        {"name": f"{items.mark} 2", "description": None, "size": 2}
+    ]
+    await items.drop("again.ndjson", written)
+    await items.button("Import").click()
+    await expect(items.panel.get_by_role("status")).to_have_text("0 inserted, 1 updated, 0 left out.", timeout=TASK_MS)
+
+
 @pytest.mark.parametrize(
     ("look", "size", "colours"),
     [("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "light")],
@@ -235,7 +263,11 @@ async def test_no_view_of_items_has_a_serious_barrier(
     await expect(items.names.first).to_be_visible(timeout=ANSWER_MS)
     await examine("items-import")
     await items.button("Close").click()
-    await examine("items")
+    await items.button("Export…").click()
+    await items.button("Export").click()
+    await expect(page.get_by_text("Save the file")).to_be_visible(timeout=TASK_MS)
+    await examine("items-export")
+    await items.button("Close").click()
     await items.names.first.click()
     await expect(items.dialog.get_by_label("Name")).to_be_visible(timeout=ANSWER_MS)
     await examine("items-item")

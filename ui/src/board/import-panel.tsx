@@ -4,19 +4,14 @@ import { sayError } from "./client";
 import { FollowedTask, TaskPanel } from "./followed-task";
 import { type ChosenFile, columnsOf, firstLines, submitImport } from "./import-file";
 import { type FileFormat, FORMATS, ImportProgress, type ImportResult } from "./items";
+import type { Import } from "./transfers";
 import { ValueView } from "./value-view";
 
-type PanelProps = {
-  chosen: ChosenFile | null;
-  /** The task that is followed. */
-  id: string | null;
-  started: (id: string) => void;
-  ended: () => void;
-  close: () => void;
-};
+type PanelProps = { importing: Import; ended: () => void };
 
 /** Show the form of a chosen file, else the task. The heading takes the focus when a file is chosen or on its way. */
-export function ImportPanel({ chosen, id, started, ended, close }: PanelProps) {
+export function ImportPanel({ importing, ended }: PanelProps) {
+  const { chosen, id, started, close } = importing;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (chosen) heading.current?.focus();

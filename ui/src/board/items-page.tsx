@@ -1,19 +1,18 @@
-/** The items: found, made, changed, removed, and imported from a file. */
+/** The items: found, made, changed, removed, imported from a file and exported to one. */
 /* oxlint-disable jsx-a11y/prefer-tag-over-role -- rows that stand where they are told are no table to a browser */
 import "./items.css";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useAddress, useQuery } from "./address";
 import { sayTime } from "./bar";
-import { sayError } from "./client";
-import { useFileDrop } from "./file-drop";
-import { type ChosenFile, look } from "./import-file";
+import { ExportPanel } from "./export-panel";
 import { ImportPanel } from "./import-panel";
 import { ItemDialog, type Outcome } from "./item-dialog";
 import { ItemFilterForm, readConditions } from "./item-filter";
 import { type ItemList, useItems } from "./item-list";
 import type { Item, Metadata } from "./items";
 import { useTitle } from "./title";
+import { useExport, useImport } from "./transfers";
 import { VirtualRows } from "./virtual-rows";
 
 const MAX_SHOWN_CHARS = 300;
@@ -24,62 +23,45 @@ const TAKEN = ".csv,.ndjson,.jsonl,text/csv,application/x-ndjson";
 export function ItemsPage({ id }: { id: string | undefined }) {
   useTitle("Items");
   const [, navigate] = useLocation();
-  const { draft, settled, write } = useAddress();
-  const { filter, order } = readConditions(settled);
+  const query = useQuery();
+  const address = useAddress();
+  const { filter, order } = readConditions(address.settled);
   const list = useItems(filter, order);
+  const importing = useImport(address);
+  const exporting = useExport(address);
   const [note, setNote] = useState("");
-  const [error, setError] = useState<string | null>(null);
-  const [chosen, setChosen] = useState<ChosenFile | null>(null);
-  const take = async (files: File[]): Promise<void> => {
-    setError(null);
-    try {
-      const [file] = files;
-      if (!file || files.length > 1) throw new Error(`Expected one file at a time, got ${files.length}`);
-      setChosen(await look(file));
-    } catch (cause) {
-      setError(sayError(cause));
-    }
-  };
-  const isOver = useFileDrop((files) => void take(files));
+  const error = importing.error ?? list.error;
   const done = ({ deed, item }: Outcome): void => {
     setNote(`“${item.name}” is ${deed}.`);
     if (deed === "made") list.reload();
     else if (deed === "changed") list.replace(item);
     else list.remove(item.id);
   };
-  const importId = draft.get("import");
-  const started = (task: string): void => {
-    setChosen(null);
-    write((changed) => changed.set("import", task));
-  };
-  const closeImport = (): void => {
-    if (chosen) setChosen(null);
-    else write((changed) => changed.delete("import"));
-  };
-  const query = useQuery();
   return (
     <>
       <h1>Items</h1>
-      <ItemFilterForm params={draft} write={write} />
+      <ItemFilterForm params={address.draft} write={address.write} />
       <div className="toolbar">
         <Link className="button" href={`/items/${NEW}${query}`}>
           New item…
         </Link>
-        <FileButton take={(files) => void take(files)} />
+        <button type="button" onClick={exporting.open}>
+          Export…
+        </button>
+        <FileButton take={(files) => void importing.take(files)} />
         <span className="hint drop-hint">or drop a CSV or NDJSON file anywhere on this page</span>
         <Count list={list} />
       </div>
       <output className="note">{note}</output>
-      {(error ?? list.error) && (
+      {error && (
         <p role="alert" className="error">
-          {error ?? list.error}
+          {error}
         </p>
       )}
-      {(chosen || importId) && (
-        <ImportPanel chosen={chosen} id={importId} started={started} ended={list.reload} close={closeImport} />
-      )}
+      {(importing.chosen || importing.id) && <ImportPanel importing={importing} ended={list.reload} />}
+      {exporting.isOpen && <ExportPanel exporting={exporting} filter={filter} />}
       <ItemRows list={list} />
-      {isOver && <div className="drop-here">Drop the file to import it</div>}
+      {importing.isOver && <div className="drop-here">Drop the file to import it</div>}
       {id !== undefined && (
         <ItemDialog key={id} id={id === NEW ? null : id} done={done} close={() => navigate(`/items${query}`)} />
       )}

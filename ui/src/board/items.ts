@@ -132,3 +132,35 @@ export const ImportProgress: TypedDocumentNode<{ taskProgress: ImportTask }, { i
   }
   ${ROW}
 `;
+
+export const ExportItems: TypedDocumentNode<
+  { exportItems: { id: string } },
+  { filter: ItemFilter; format: FileFormat }
+> = gql`
+  mutation ExportItems($filter: ItemFilter, $format: ExportFormat!) {
+    exportItems(filter: $filter, format: $format) {
+      id
+    }
+  }
+`;
+
+export type ExportResult = { url: string; rows: number; bytes: number; expiresAt: string };
+export type ExportTask = FullTask & { result?: ExportResult | null };
+
+export const ExportProgress: TypedDocumentNode<{ taskProgress: ExportTask }, { id: string }> = gql`
+  subscription ExportProgress($id: ID!) {
+    taskProgress(id: $id) {
+      ...Row
+      cancelReason
+      ... on ExportItemsTask {
+        result {
+          url
+          rows
+          bytes
+          expiresAt
+        }
+      }
+    }
+  }
+  ${ROW}
+`;
