@@ -108,7 +108,7 @@ class Operations:
         """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""
         cost = prepared.cost.evaluate(variables)
         if cost > self._max_cost:
-            operations_by(prepared.type.value, "refused").inc()
+            operations_by(prepared.label, "refused").inc()
             message = f"Expected an operation that costs at most {self._max_cost}; this one costs {cost}"
             extensions = {"limit": "cost", "allowed": self._max_cost, "actual": cost}
             raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
@@ -117,7 +117,7 @@ class Operations:
     async def _charge(self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext) -> int:
         """Charge the operation to whoever asks and return what it costs. Raises Refused."""
         cost = self.cost(prepared, variables)
-        await self._take(cost, prepared.type.value, context)
+        await self._take(cost, prepared.label, context)
         return cost
 
     async def _take(self, cost: int, label: str, context: OperationContext) -> None:
@@ -151,7 +151,7 @@ class Operations:
                 hide_suggestions=self._hide_suggestions,
             )
         if isinstance(values, list):
-            operations_by(prepared.type.value, "refused").inc()
+            operations_by(prepared.label, "refused").inc()
             raise Refused(mask(values, context.correlation_id))
         plan = prepared.plans.find(prepared.operation, values)
         plans_by(plan.served).inc()
@@ -177,7 +177,7 @@ class Operations:
         told = self._told(await self._charge(prepared, variables, context), extensions)
         execution = self._begin(prepared, variables, extensions, context)
         outcome_label, started_at = "cancelled", time.perf_counter()
-        running = running_operations_by(prepared.type.value)
+        running = running_operations_by(prepared.label)
         running.inc()
         try:
             with operation_span(prepared.operation, context.correlation_id):
@@ -205,7 +205,7 @@ class Operations:
         executor = self._begin(prepared, variables, extensions, context).executor()
         self._take_place(context)
         outcome_label, started_at = "cancelled", time.perf_counter()
-        with running_operations_by(prepared.type.value).track_inprogress():
+        with running_operations_by(prepared.label).track_inprogress():
             try:
                 source = create_source_event_stream(executor)
                 source = await source if isawaitable(source) else source
@@ -240,12 +240,12 @@ class Operations:
 
     def _tell(self, prepared: Prepared, outcome: str, started_at: float, context: OperationContext) -> None:
         """Count an operation that has ended, and log it: its name, but nothing of its document or variables."""
-        operations_by(prepared.type.value, outcome).inc()
+        operations_by(prepared.label, outcome).inc()
         if self._logs:
             name = prepared.operation.name
             log.info(
                 "Operation",
-                type=prepared.type.value,
+                type=prepared.label,
                 name=name.value[:100] if name else None,
                 outcome=outcome,
                 duration_ms=round((time.perf_counter() - started_at) * 1000, 1),

@@ -6,7 +6,7 @@ measured before validation, and validation's own comparing of fields has a budge
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from graphql import (
@@ -74,6 +74,11 @@ class Prepared:
     def type(self) -> OperationType:
         """Query, mutation or subscription."""
         return self.operation.operation
+
+    @cached_property
+    def label(self) -> str:
+        """The same as the metrics tell it."""
+        return self.type.value
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,22 @@ class Ledger:
             raise Unplannable("size")
 
 
+class Gate:
+    """Which classes a type's values are of: any that graphql-core takes for values, or the type's own `sources`."""
+
+    def __init__(self, sources: tuple[type, ...]) -> None:
+        self.sources = sources
+        self.seen: set[type] = set()
+
+    def admit(self, source: Any) -> None:
+        """Let objects of this class be read. Raises Unfit."""
+        if source is None or source is Undefined or isinstance(source, Exception) or optimized_is_awaitable(source):
+            give_up()
+        if self.sources and not isinstance(source, self.sources):
+            give_up()
+        self.seen.add(type(source))
+
+
 class Writer:
     """Writes one renderer, with a function for each object that is selected in it."""
 
@@ -84,8 +100,7 @@ class Writer:
         self._ledger = ledger
         self._lines: list[str] = []
         self._count = 0
-        self._seen: set[type] = set()
-        self._names: dict[str, Any] = {"give_up": give_up, "seen": self._seen, "admit": self._admit}
+        self._names: dict[str, Any] = {"give_up": give_up}
 
     def render(self, type_: GraphQLOutputType, place: Place) -> Render:
         """Return what renders a value of a type at a place. Raises Unplannable."""
@@ -94,12 +109,6 @@ class Writer:
         exec(compile("\n".join(self._lines), "<plan>", "exec"), self._names)  # The schema's own names.
         render: Render = self._names["render"]
         return render
-
-    def _admit(self, source: Any) -> None:
-        """Let objects of this class be read, unless it is one that graphql-core treats as no value. Raises Unfit."""
-        if source is None or source is Undefined or isinstance(source, Exception) or optimized_is_awaitable(source):
-            give_up()
-        self._seen.add(type(source))
 
     def _name(self, prefix: str) -> str:
         self._count += 1
@@ -150,16 +159,19 @@ class Writer:
             reads.append((variable, of_object, of_dict))
             code = self._complete(variable, below.field.type, below, read=read)
             written.append(f"{self._constant(key)}: {code}")
-        checks = []
-        if type_.is_type_of is not None:
-            checks = [f" if {self._constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()"]
+        gate = Gate(
+            getattr(type_.extensions[DEFINITION].origin, "sources", ()) if DEFINITION in type_.extensions else ()
+        )
+        checks = [f" if type(s) not in {self._constant(gate.seen)}: {self._constant(gate.admit)}(s)"]
+        if type_.is_type_of is not None and not gate.sources:
+            checks.append(f" if {self._constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
         answer = f" return {{{', '.join(written)}}}"
         of_object, of_dict = self._name("o"), self._name("d")
-        self._lines += [f"def {of_object}(s, x):", " if type(s) not in seen: admit(s)", *checks]
+        self._lines += [f"def {of_object}(s, x):", *checks]
         self._lines += [*(f" {variable} = {code}" for variable, code, _ in reads), answer]
-        if checks:
+        if type_.is_type_of is not None:
             return of_object, of_object  # What says of itself what it is, is no stored JSON.
-        self._lines += [f"def {of_dict}(s, x):", " get = s.get", *checks]
+        self._lines += [f"def {of_dict}(s, x):", " get = s.get"]
         self._lines += [*(f" {variable} = {code}" for variable, _, code in reads), answer]
         return of_object, of_dict
 

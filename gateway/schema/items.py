@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -41,7 +41,6 @@ STORED = {
     "updatedAt": "updated_at",
 }
 """What MongoDB holds of an item beside its id, by the fields that show it."""
-SOURCES = (documents.Item, ItemView)
 
 
 @strawberry.type(name="Item", description="A thing in the catalogue.")
@@ -54,10 +53,13 @@ class ItemType(NodeType):
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed; at first, when it was made.")
 
+    sources: ClassVar = (documents.Item, ItemView)
+    """What is an item: plans ask once for a class."""
+
     @classmethod
     def is_type_of(cls, source: Any, _: GraphQLResolveInfo[Any]) -> bool:
         """Tell graphql-core that stored items are of this type."""
-        return isinstance(source, SOURCES)
+        return isinstance(source, cls.sources)
 
 
 @strawberry.type(description="An item and its place in the list.")
