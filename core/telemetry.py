@@ -1,8 +1,12 @@
 """Logs: one JSON object a line on standard error, with the correlation id of the request or task it belongs to."""
 
+import json
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import structlog
 
 from core.settings import Settings
@@ -19,14 +23,19 @@ def configure_logging(settings: Settings, role: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
-    )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer()
+    own: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+    factory: Callable[..., structlog.typing.WrappedLogger] = structlog.stdlib.LoggerFactory()
+    if settings.log_format == "json":
+        # Our own lines go straight to their end: two of them a request took a quarter of what the request did.
+        renderer = structlog.processors.JSONRenderer(lambda event, **options: _as_json(event, **options).decode())
+        own = [structlog.processors.JSONRenderer(_as_json)]
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),  # What is not logged costs next to nothing.
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *own],
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -44,6 +53,14 @@ def configure_logging(settings: Settings, role: str) -> None:
     # Each failed attempt is an error to it, also those of a start that waits; aio_pika tells of an outage in one line.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(role=role)
+
+
+def _as_json(event: Any, default: Callable[[Any], Any]) -> bytes:
+    """Return a line; what orjson refuses, such as half a surrogate pair, the standard library writes."""
+    try:
+        return orjson.dumps(event, default)
+    except TypeError:
+        return json.dumps(event, default=default).encode()
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

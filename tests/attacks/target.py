@@ -104,7 +104,7 @@ async def attacked(target: Target, margin: int = MEMORY_MARGIN) -> AsyncIterator
     assert [status for status in target.statuses if status >= 500] == []
     log = target.log.read_bytes()[logged:].decode(errors="replace")
     assert "Traceback" not in log, log[:4_000]
-    assert '"level": "error"' not in log, log[-4_000:]
+    assert '"level":"error"' not in log, log[-4_000:]
 
 
 async def _await_settled(target: Target, memory: int, margin: int) -> None:
