@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gql import GraphQLRequest
 from gql.client import AsyncClientSession
+from playwright.async_api import Browser
 
 from core.events import Cursor
 from tests.acceptance.api import FOLLOW, PROCESS, Task, check_story, follow, http_session, submit, ws_session
@@ -19,6 +20,16 @@ from tests.running_stack import RunningStack
 NODE_TESTS = Path(__file__).parents[1] / "node"
 NODE_TIMEOUT_S = 90.0
 MANY = 50
+FOLLOW_WITHOUT_A_LIBRARY = """
+id => new Promise((resolve, reject) => {
+  const query = `subscription { taskEvents(id: "${id}") { ... on StateChanged { status } } }`;
+  const source = new EventSource(`/graphql?query=${encodeURIComponent(query)}`);
+  const statuses = [];
+  source.addEventListener("next", ({ data }) => statuses.push(JSON.parse(data).data.taskEvents.status));
+  source.addEventListener("complete", () => { source.close(); resolve(statuses); });
+  source.addEventListener("error", () => { source.close(); reject(new Error(`broke after ${statuses}`)); });
+})
+"""
 
 
 async def submit_and_follow(http: AsyncClientSession, ws: AsyncClientSession, data: str) -> tuple[str, list[Task]]:
@@ -84,6 +95,15 @@ async def _follow_until_progress(session: AsyncClientSession, task_id: str) -> l
             break
     await stream.aclose()
     return told
+
+
+async def test_browser_follows_a_task_without_a_library(stack: RunningStack, browser: Browser) -> None:
+    async with http_session(stack.url) as http:
+        task_id = await submit(http, PROCESS, input={"data": "browser", "iterations": 200})
+    page = await browser.new_page()
+    await page.goto(f"{stack.url}/board")
+    statuses = [status for status in await page.evaluate(FOLLOW_WITHOUT_A_LIBRARY, task_id) if status]
+    assert (statuses[0], statuses[-1]) == ("PENDING", "SUCCEEDED")
 
 
 @pytest.mark.parametrize("file", ["audits.test.mjs", "clients.test.mjs"])
