@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import aio_pika
@@ -13,6 +11,9 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from cli.client import ApiClient, ApiError
+from cli.clusters import mongodb_findings, rabbitmq_findings, redis_findings
+from cli.findings import Finding, Level
+from core.amqp_client import node_urls
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
 from core.documents import DOCUMENTS
@@ -27,24 +28,6 @@ CHECK_TIMEOUT_S = 15.0
 LEAST_VERSIONS = {"MongoDB": 7, "Redis": 7, "RabbitMQ": 3}
 """The oldest major versions with what is used of them."""
 HEALTH = "{ health { status timestamp services { name status latencyMs } } taskKinds { name } }"
-
-
-class Level(StrEnum):
-    """How it stands."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `advice` is what to do where it is not OK."""
-
-    level: Level
-    what: str
-    said: str
-    advice: str = ""
 
 
 Check = Callable[[], AsyncGenerator[Finding, None]]
@@ -97,6 +80,8 @@ async def _mongodb(settings: Settings) -> AsyncGenerator[Finding, None]:
         hello: dict[str, Any] = await mongo.admin.command("hello")
         if "localTime" in hello:
             yield clock_finding("MongoDB's clock", hello["localTime"].replace(tzinfo=UTC), asked_at, utc_now())
+        async for finding in mongodb_findings(mongo, hello):
+            yield finding
         database = mongo[settings.mongo_database]
         missing = []
         for document in DOCUMENTS:
@@ -136,6 +121,8 @@ async def _redis(settings: Settings) -> AsyncGenerator[Finding, None]:
         seconds, microseconds = await redis.time()
         there = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
         yield clock_finding("Redis' clock", there, asked_at, utc_now())
+        async for finding in redis_findings(redis):
+            yield finding
         waiting = await redis.zcard(arq_queue_name(settings.namespace))
         yield Finding(Level.OK, "run queue", f"{waiting} tasks handed to the workers")
 
@@ -145,6 +132,8 @@ async def _rabbitmq(settings: Settings) -> AsyncGenerator[Finding, None]:
         transport = amqp.transport
         properties = transport.connection.server_properties if transport is not None else {}
         yield version_finding("RabbitMQ", str(properties.get("version", "unknown")))
+        async for finding in rabbitmq_findings(node_urls(settings)):
+            yield finding
         for priority in Priority:
             name = queue_name(settings.namespace, priority)
             try:

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.checkup import Level, examine
+from cli.checkup import examine
 from cli.client import ApiClient
+from cli.findings import Level
 from cli.session import DEFAULT_URL, Json, Url, client_for, complain, run_api
 from cli.task_commands import print_json
 from core.settings import Settings

@@ -10,7 +10,7 @@ from rich.markup import escape
 from cli.bar import TaskBar
 from cli.client import CREDENTIAL, ApiClient, ApiError, is_local
 from cli.tasks import follow, submit
-from core.connections import public_address
+from core.addresses import public_address
 from core.errors import StartupError
 from core.settings import Settings
 from core.states import TaskStatus

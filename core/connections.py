@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import aio_pika
 from aio_pika.abc import AbstractRobustConnection
 from beanie import init_beanie
 from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.addresses import mongo_has_tls, public_address
+from core.amqp_client import connect_amqp, node_urls
 from core.documents import DOCUMENTS
 from core.errors import StartupError
+from core.redis_client import make_redis
 from core.settings import Settings
 
 MongoClient = AsyncMongoClient[dict[str, Any]]
@@ -23,20 +26,19 @@ ATTEMPT_TIMEOUT_S = 5.0
 RETRY_EVERY_S = 0.25
 
 
-def public_address(url: str) -> str:
-    """Return scheme, hosts, port and path of a URL, without user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 async def _await_service(
-    name: str, url: str, wait_s: float, connect: Callable[[], Awaitable[T]], transient: tuple[type[Exception], ...]
+    name: str,
+    url: str,
+    wait_s: float,
+    connect: Callable[[], Awaitable[T]],
+    transient: tuple[type[Exception], ...],
+    attempt_s: float = ATTEMPT_TIMEOUT_S,
 ) -> T:
     loop = asyncio.get_running_loop()
     give_up = loop.time() + wait_s
     while True:
         try:
-            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+            async with asyncio.timeout(attempt_s):
                 return await connect()
         except transient as exc:
             if loop.time() >= give_up:
@@ -49,19 +51,35 @@ async def _await_service(
         await asyncio.sleep(RETRY_EVERY_S)
 
 
+def mongo_options(settings: Settings) -> dict[str, Any]:
+    """Return what every client of MongoDB is made with, beside its own numbers; the URL can't weaken it."""
+    options: dict[str, Any] = {
+        "uuidRepresentation": "standard",
+        "tz_aware": True,
+        "journal": True,  # Without it a standalone server acknowledges what a crash of its process still loses.
+        "w": "majority",  # Without it a replica set may, and a new primary does not know it.
+        "readPreference": "primary",  # Whoever has just written reads it back.
+    }
+    own = {name.lower() for name, _ in parse_qsl(urlsplit(settings.mongo_url).query)}
+    if settings.tls_ca_file and mongo_has_tls(settings.mongo_url) and "tlscafile" not in own:
+        options["tlsCAFile"] = settings.tls_ca_file
+    return options
+
+
 async def open_mongo(settings: Settings, *, has_indexes: bool = False) -> MongoClient:
     """Connect, create what indexes are missing unless there are all, and bind the documents. Raises StartupError."""
-    client: MongoClient = AsyncMongoClient(
-        settings.mongo_url,
-        uuidRepresentation="standard",
-        tz_aware=True,
-        journal=True,  # Without it a standalone server acknowledges what a crash of its process still loses.
-        minPoolSize=min(settings.mongo_pool_min, settings.mongo_pool_max),
-        maxPoolSize=settings.mongo_pool_max,
-        serverSelectionTimeoutMS=2_000,
-        connectTimeoutMS=2_000,
-        timeoutMS=10_000,
-    )
+    try:
+        client: MongoClient = AsyncMongoClient(
+            settings.mongo_url,
+            **mongo_options(settings),
+            minPoolSize=min(settings.mongo_pool_min, settings.mongo_pool_max),
+            maxPoolSize=settings.mongo_pool_max,
+            serverSelectionTimeoutMS=2_000,
+            connectTimeoutMS=2_000,
+            timeoutMS=10_000,
+        )
+    except (ConfigurationError, ValueError) as exc:
+        raise StartupError(f"MONGO_URL can't be used ({type(exc).__name__})") from exc
 
     async def connect() -> None:
         await client.admin.command("ping")
@@ -79,10 +97,8 @@ async def open_mongo(settings: Settings, *, has_indexes: bool = False) -> MongoC
 
 
 async def open_redis(settings: Settings) -> Redis:
-    """Connect to Redis or Valkey. Raises StartupError."""
-    client: Redis = Redis.from_url(
-        settings.redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=15, protocol=2
-    )
+    """Connect to Redis or Valkey, by Sentinel where the URL says so. Raises StartupError."""
+    client = make_redis(settings)
 
     async def connect() -> None:
         await client.ping()
@@ -98,10 +114,11 @@ async def open_redis(settings: Settings) -> Redis:
 
 
 async def open_amqp(settings: Settings) -> AbstractRobustConnection:
-    """Connect to RabbitMQ; the connection comes back by itself after an outage. Raises StartupError."""
+    """Connect to RabbitMQ; the connection comes back by itself, to any node, after an outage. Raises StartupError."""
+    urls = node_urls(settings)
 
     async def connect() -> AbstractRobustConnection:
-        return await aio_pika.connect_robust(settings.amqp_url, timeout=ATTEMPT_TIMEOUT_S, reconnect_interval=1.0)
+        return await connect_amqp(urls, ATTEMPT_TIMEOUT_S)
 
     return await _await_service(
         "RabbitMQ",
@@ -109,4 +126,5 @@ async def open_amqp(settings: Settings) -> AbstractRobustConnection:
         settings.startup_wait_s,
         connect,
         (aio_pika.exceptions.AMQPError, OSError, TimeoutError),
+        ATTEMPT_TIMEOUT_S * len(urls),
     )

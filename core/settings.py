@@ -24,6 +24,8 @@ class Settings(SecretiveSettings):
     mongo_url: str = Field("mongodb://127.0.0.1:27017", validation_alias="MONGO_URL")
     redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias="REDIS_URL")
     amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", validation_alias="AMQP_URL")
+    tls_ca_file: str = ""
+    """The CA certificates (PEM) of all services whose URLs ask for TLS and name none; empty: the system's."""
     mongo_database: str = "headway"
     mongo_pool_min: int = Field(10, ge=0)
     mongo_pool_max: int = Field(100, ge=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.connections import public_address
+from core.addresses import public_address
 from core.settings import Broker, Settings
 from stack import services
 from stack.probes import http_ok

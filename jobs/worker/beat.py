@@ -17,6 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from core.clock import utc_now
+from core.connections import mongo_options
 from core.documents import Task, TaskFailure
 from core.settings import Settings
 from core.states import HELD, TaskStatus
@@ -53,9 +54,7 @@ class Beat(threading.Thread):
         super().__init__(name="beat", daemon=True)
         self._client: MongoClient[dict[str, Any]] = MongoClient(
             settings.mongo_url,
-            uuidRepresentation="standard",
-            tz_aware=True,
-            journal=True,
+            **mongo_options(settings),
             maxPoolSize=2,
             serverSelectionTimeoutMS=1_500,
             connectTimeoutMS=1_500,

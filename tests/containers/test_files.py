@@ -56,6 +56,7 @@ def test_compose_passes_its_schema_and_linter() -> None:
         "0",
         COMPOSE,
         DEPLOY / "compose-tls.yml",
+        DEPLOY / "compose-clusters.yml",
     )
 
 
@@ -77,7 +78,7 @@ def test_every_service_is_limited_logged_and_checked(compose: dict[str, Any]) ->
 
 
 def test_every_variable_is_explained() -> None:
-    files = COMPOSE.read_text(encoding="utf-8") + (DEPLOY / "compose-tls.yml").read_text(encoding="utf-8")
+    files = "".join(path.read_text(encoding="utf-8") for path in (COMPOSE, *DEPLOY.glob("compose-*.yml")))
     named = set(re.findall(r"(?<!\$)\$\{(\w+)", files))
     explained = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= explained

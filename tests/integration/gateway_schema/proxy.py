@@ -1,13 +1,16 @@
 """A TCP relay between a client and a real service that a test can cut and mend."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """While cut it drops what is connected and refuses what comes."""
+    """While cut it drops what is connected and refuses what comes. With a `context` it ends TLS."""
+
+    context: ssl.SSLContext | None = None
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -22,7 +25,7 @@ class Proxy:
 
     async def mend(self) -> None:
         """Listen, always on the same port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port, ssl=self.context)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:

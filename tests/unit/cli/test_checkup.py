@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.checkup import Level, clock_finding, version_finding
+from cli.checkup import clock_finding, version_finding
+from cli.findings import Level
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
