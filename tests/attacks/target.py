@@ -149,7 +149,7 @@ def running_target(settings: Settings, folder: Path, **changes: str) -> Iterator
 
 def _await_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     give_up = time.monotonic() + 60
-    while not (found := re.search(r'"port": (\d+)', log.read_text(errors="replace"))):
+    while not (found := re.search(r'"port":(\d+)', log.read_text(errors="replace"))):
         assert process.poll() is None, log.read_text(errors="replace")
         assert time.monotonic() < give_up, log.read_text(errors="replace")
         time.sleep(0.05)

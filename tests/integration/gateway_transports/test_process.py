@@ -40,7 +40,7 @@ def running(variables: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], 
             said = []
             for line in child.stderr:
                 said.append(line)
-                if found := re.search(r'"port": (\d+)', line):
+                if found := re.search(r'"port":(\d+)', line):
                     yield child, f"127.0.0.1:{found[1]}"
                     break
             else:
