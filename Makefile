@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup bench faults attacks fuzz plans load check schema lock clean
+.PHONY: help setup ui run test bench-setup bench faults attacks fuzz plans load screenshots check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
 	@echo "make plans   compare plans with graphql-core on EXAMPLES=$(EXAMPLES) generated operations  (ARGS= goes to pytest)"
 	@echo "make load    run the load scripts for 30 s each on a stack of their own; writes build/load.md  (ARGS= names scripts, --seconds)"
+	@echo "make screenshots  picture every page of the board in light, dark and narrow; writes docs/img"
 	@echo "make check   formatting, lint, types, import rules, the schema's freshness, the pages"
 	@echo "make setup   make .venv with everything, and the headway command in it"
 	@echo "make schema  write schema.graphql from the code"
@@ -96,6 +97,10 @@ plans: setup
 load: setup
 	@requirements/test-servers
 	@$(PY) -m tests.load $(ARGS)
+
+screenshots: setup ui
+	@requirements/test-servers
+	@$(PY) -m tests.pictures
 
 check: setup ui/node_modules/installed
 	@$(PY) -m ruff check .
