@@ -52,9 +52,14 @@ Event = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def signed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack that wants tokens and has a kind that takes its time."""
+def signed_stack(tmp_path_factory: pytest.TempPathFactory, mongo_url: str, redis_url: str) -> Iterator[RunningStack]:
+    """A stack that wants tokens and has a kind that takes its time, on the session's servers."""
+    name = f"t{secrets.token_hex(6)}"
     environment = {
+        "MONGO_URL": mongo_url,
+        "REDIS_URL": redis_url,
+        "HEADWAY_MONGO_DATABASE": name,
+        "HEADWAY_NAMESPACE": name,
         "HEADWAY_AUTH": "jwt",
         "HEADWAY_JWT_SECRET": SECRET,
         "HEADWAY_JWT_ISSUER": CLAIMS["iss"],
