@@ -13,12 +13,16 @@ from core.ids import new_id
 
 
 class FileState(BaseModel):
-    """Which attempt of which task made a file, what it is, and until when it is there."""
+    """Which attempt of which task made a file, what it is, and until when it is there.
+
+    `kept_until` is None while it is being written. At `expire_at` the sweep looks whether it is wanted still.
+    """
 
     task_id: UUID
     attempt: int
     media_type: str
     expire_at: datetime
+    kept_until: datetime | None = None
 
 
 class File(Document):

@@ -3,10 +3,11 @@
 A file can be fetched once its task has succeeded with the file's id as `file_id` in its result, and never before. So
 the task's own compare-and-set publishes it: no half file is ever seen, nor that of an attempt which lost its task.
 Every attempt writes a file of its own. While it does, it renews the file's time; what a dead worker left is not renewed
-and swept, at the latest after UNFINISHED_FOR.
+and swept, at the latest after UNFINISHED_FOR. So is a whole file whose task did not succeed with it.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -20,12 +21,13 @@ from core.clock import utc_now
 from core.documents import Task
 from core.errors import NotFound
 from core.file_document import File, FileState
-from core.states import TaskStatus
+from core.states import HELD, TaskStatus
 from core.telemetry import get_logger
 
 KEPT_FOR = timedelta(days=1)
 UNFINISHED_FOR = timedelta(minutes=10)
 """How long a file stays that nobody writes to any more."""
+RENEW_EVERY_S = 5.0
 BATCH = 100
 
 log = get_logger(__name__)
@@ -49,7 +51,8 @@ async def store(task_id: UUID, attempt: int, filename: str, media_type: str, pie
     try:
         async with aclosing(_renewing(file.id, pieces)) as renewed:
             file.length = await gridfs.write(File, file.id, renewed)
-        state.expire_at = await _keep(file.id, KEPT_FOR, length=file.length)
+        state.kept_until = utc_now() + KEPT_FOR
+        await _keep(file.id, {"length": file.length, "metadata.kept_until": state.kept_until})
     except BaseException:
         dropping = asyncio.create_task(_drop_what_came(file.id), name=f"drop file {file.id}")
         await asyncio.shield(dropping)
@@ -58,22 +61,24 @@ async def store(task_id: UUID, attempt: int, filename: str, media_type: str, pie
 
 
 async def _renewing(file_id: UUID, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces. When the next is asked for the last is stored: if the file has gone by then, it stayed behind
-    alone, so the writer has to hear of it and remove it."""
+    """Yield the pieces, and keep the file meanwhile; a writer whose file has gone hears of it before it writes on."""
+    renewed_at = time.monotonic()
     async for piece in pieces:
+        if time.monotonic() - renewed_at >= RENEW_EVERY_S:
+            await _keep(file_id, {})
+            renewed_at = time.monotonic()
         yield piece
-        await _keep(file_id, UNFINISHED_FOR)
 
 
-async def _keep(file_id: UUID, time: timedelta, **values: Any) -> datetime:
-    """Keep the file for so long from now, and return until when. Raises FileLost."""
+async def _keep(file_id: UUID, values: dict[str, Any]) -> None:
+    """Keep the file for UNFINISHED_FOR from now, with these values. Raises FileLost."""
     now = utc_now()
     found = await File.get_pymongo_collection().update_one(
-        {"_id": file_id, "metadata.expire_at": {"$gt": now}}, {"$set": {**values, "metadata.expire_at": now + time}}
+        {"_id": file_id, "metadata.expire_at": {"$gt": now}},
+        {"$set": {**values, "metadata.expire_at": now + UNFINISHED_FOR}},
     )
     if not found.matched_count:
         raise FileLost("expected the file that is being written to be there still")
-    return now + time
 
 
 async def _drop_what_came(file_id: UUID) -> None:
@@ -85,7 +90,7 @@ async def _drop_what_came(file_id: UUID) -> None:
 
 async def find(file_id: UUID, visible: dict[str, Any]) -> File:
     """Return a file that is the result of a task among the `visible` (MongoDB's filter). Raises NotFound."""
-    file = await File.find_one({"_id": file_id, "metadata.expire_at": {"$gt": utc_now()}})
+    file = await File.find_one({"_id": file_id, "metadata.kept_until": {"$gt": utc_now()}})
     if file is not None:
         task = {"_id": file.metadata.task_id, "status": TaskStatus.SUCCEEDED.value, "result.file_id": str(file_id)}
         if await Task.get_pymongo_collection().find_one({"$and": [task, visible]}, {"_id": 1}):
@@ -94,8 +99,27 @@ async def find(file_id: UUID, visible: dict[str, Any]) -> File:
 
 
 async def sweep(now: datetime) -> int:
-    """Remove up to 100 files whose time is over; return how many. Raises PyMongoError."""
-    expired = await File.find({"metadata.expire_at": {"$lte": now}}).limit(BATCH).to_list()
-    for file in expired:
-        await gridfs.drop(File, file.id)
-    return len(expired)
+    """Remove the unwanted among 100 files whose time is over; return how many. Raises PyMongoError."""
+    dropped = 0
+    for file in await File.find({"metadata.expire_at": {"$lte": now}}).limit(BATCH).to_list():
+        until = await _wanted_until(file, now)
+        if until > now:
+            mine = {"_id": file.id, "metadata.expire_at": file.metadata.expire_at}
+            await File.get_pymongo_collection().update_one(mine, {"$set": {"metadata.expire_at": until}})
+        else:
+            await gridfs.drop(File, file.id)
+            dropped += 1
+    return dropped
+
+
+async def _wanted_until(file: File, now: datetime) -> datetime:
+    """Return until when a file stays: as was told if it is its task's result, for a while if it may become that."""
+    if file.metadata.kept_until is None:
+        return now
+    made = {"_id": file.metadata.task_id, "attempt": file.metadata.attempt}
+    task = await Task.get_pymongo_collection().find_one(made, {"status": 1, "result.file_id": 1})
+    if task is None:
+        return now
+    if task["status"] in HELD:
+        return now + UNFINISHED_FOR
+    return file.metadata.kept_until if (task.get("result") or {}).get("file_id") == str(file.id) else now

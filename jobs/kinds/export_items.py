@@ -84,12 +84,13 @@ async def export_items(ctx: AsyncTaskContext, input: ExportItemsInput) -> Export
         file = await files.store(ctx.task_id, ctx.attempt, name, MEDIA_TYPES[input.format], pieces)
     if export.hidden:
         ctx.log(f"Left out what the metadata of {export.hidden:,} items calls name or description")
+    assert file.metadata.kept_until is not None  # It is whole.
     return ExportItemsResult(
         file_id=file.id,
         url=f"/files/{file.id}",
         rows=export.rows,
         bytes=file.length,
-        expires_at=file.metadata.expire_at,
+        expires_at=file.metadata.kept_until,
     )
 
 

@@ -15,8 +15,9 @@ async def stored_file(
     owner: str = "local",
     filename: str = "items.csv",
     status: TaskStatus = TaskStatus.SUCCEEDED,
+    names_it: bool = True,
 ) -> File:
-    """Store a file and its task with this status, whose result names the file."""
+    """Store a file and its task with this status, whose result names the file or is null."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield content
@@ -29,7 +30,8 @@ async def stored_file(
         owner=owner,
         status=status,
         input={},
-        result={"file_id": str(file.id)},
+        attempt=1,
+        result={"file_id": str(file.id)} if names_it else None,
         max_attempts=1,
         timeout_s=60.0,
     ).insert()

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -68,7 +69,7 @@ async def test_what_is_not_there_not_yet_or_no_longer_is_all_the_same(gateway: G
     other = {"$set": {"result.file_id": str(new_id())}}
     await Task.get_pymongo_collection().update_one({"_id": unnamed.metadata.task_id}, other)
     await Task.get_pymongo_collection().delete_one({"_id": orphan.metadata.task_id})
-    await File.get_pymongo_collection().update_one({"_id": expired.id}, {"$set": {"metadata.expire_at": utc_now()}})
+    await File.get_pymongo_collection().update_one({"_id": expired.id}, {"$set": {"metadata.kept_until": utc_now()}})
     for ident in (*(file.id for file in (begun, failed, unnamed, expired, orphan)), new_id(), "x", "..%2fetc"):
         answer = await gateway.client.get(f"/files/{ident}")
         error = answer.json()["errors"][0]
@@ -79,11 +80,23 @@ async def test_what_is_not_there_not_yet_or_no_longer_is_all_the_same(gateway: G
 
 async def test_file_is_gone_with_all_its_chunks_once_it_was_swept(gateway: Gateway) -> None:
     file = await stored_file(b"x" * 600_000)
-    assert await files.sweep(utc_now()) == 0
-    assert (await gateway.client.get(f"/files/{file.id}")).status_code == 200
+    for later in (files.UNFINISHED_FOR, files.KEPT_FOR - timedelta(minutes=1)):
+        assert await files.sweep(utc_now() + later) == 0
+        assert (await gateway.client.get(f"/files/{file.id}")).status_code == 200
     assert await files.sweep(utc_now() + files.KEPT_FOR) == 1
     assert (await File.count(), await gridfs.chunks(File).count_documents({})) == (0, 0)
     assert (await gateway.client.get(f"/files/{file.id}")).status_code == 404
+
+
+@pytest.mark.usefixtures("gateway")
+async def test_whole_file_goes_soon_where_its_task_did_not_succeed_with_it() -> None:
+    later = utc_now() + files.UNFINISHED_FOR + timedelta(minutes=1)
+    running = await stored_file(status=TaskStatus.RUNNING)
+    assert await files.sweep(later) == 0
+    for status in (TaskStatus.CANCELLED, TaskStatus.RETRYING, TaskStatus.FAILED):
+        await stored_file(status=status, names_it=False)
+    assert await files.sweep(later) == 3
+    assert [file.id for file in await File.find_all().to_list()] == [running.id]
 
 
 async def test_file_that_goes_meanwhile_breaks_off_and_is_not_taken_for_whole(gateway: Gateway) -> None:
