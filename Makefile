@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup bench faults attacks fuzz plans load screenshots check schema lock clean
+.PHONY: help setup ui run test bench-setup bench faults clusters attacks fuzz plans load screenshots check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
 	@echo "make bench   measure reading and following beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
+	@echo "make clusters  kill the master of a Redis with Sentinel, and each of three nodes of RabbitMQ, under load  (ARGS= goes to pytest)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
 	@echo "make plans   compare plans with graphql-core on EXAMPLES=$(EXAMPLES) generated operations  (ARGS= goes to pytest)"
@@ -80,6 +81,10 @@ bench: setup build/bench/venv/installed loadtest/bench/peers/node/node_modules/i
 faults: setup
 	@requirements/test-servers
 	@$(PY) -m tests.faults $(ARGS)
+
+clusters: setup
+	@requirements/test-servers
+	@HEADWAY_CLUSTERS=full $(PY) -m pytest tests/integration/clusters --timeout 600 $(ARGS)
 
 attacks: setup
 	@requirements/test-servers
