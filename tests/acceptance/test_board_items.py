@@ -229,6 +229,12 @@ async def test_what_matches_is_exported_into_a_file_that_is_imported_again(
     assert [msgspec.json.decode(line) for line in written.splitlines()] == [
         {"name": f"{items.mark} 2", "description": None, "size": 2}
     ]
+    # Who has signed in can't use a link: no link carries a credential.
+    await page.evaluate("sessionStorage.setItem('headway:credential', 'a key')")
+    await page.reload()
+    async with page.expect_download() as fetched:
+        await panel.get_by_role("button", name="Save the file").click()
+    assert (await fetched.value).suggested_filename == (await saved.value).suggested_filename
     await items.drop("again.ndjson", written)
     await items.button("Import").click()
     await expect(items.panel.get_by_role("status")).to_have_text("0 inserted, 1 updated, 0 left out.", timeout=TASK_MS)

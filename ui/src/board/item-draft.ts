@@ -15,7 +15,7 @@ export function draftOf(item: Item | null): ItemDraft {
 
 /**
  * Return a new item's values; of an item that is there, those that differ: what others changed meanwhile stays.
- * Throws an Error that says what is wrong with the metadata.
+ * Throws an Error where the metadata is no JSON, or holds what a browser can't hold. All else is for the server to judge.
  */
 export function readDraft(draft: ItemDraft, item: Item | null): Partial<ItemInput> {
   const before = item && draftOf(item);
@@ -28,9 +28,6 @@ export function readDraft(draft: ItemDraft, item: Item | null): Partial<ItemInpu
 
 function readMetadata(text: string): Metadata {
   const value = parse(text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Error('Metadata: expected a JSON object, such as {"colour": "red"}');
-  }
   if (holdsInexact(value)) {
     throw new Error("Metadata: expected no whole number beyond 9,007,199,254,740,991: a browser would change it. Use the API.");
   }
