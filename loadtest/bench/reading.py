@@ -199,18 +199,32 @@ def ratio(ones: list[float], others: list[float]) -> float:
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
-def main() -> None:
-    """Write a Markdown table."""
-    repeats, requests = (int(given) for given in (sys.argv[1:] if len(sys.argv) > 2 else ("100", "20")))
+def contestants() -> dict[str, App]:
+    """Return who is measured; the items of ours stand where MongoDB is."""
     Item.get_pymongo_collection = cast(Any, Stored)  # type: ignore[method-assign]
-    apps: dict[str, App] = {
+    return {
         OURS: headway(planned=True),
         "the whole gateway": gateway(),
         "Headway without plans": headway(planned=False),
         "Strawberry as it comes": GraphQL(strawberry.Schema(Query)),
         "Starlette and orjson, no GraphQL": limit(),
     }
-    taken = asyncio.run(measure(apps, repeats, requests))
+
+
+def ask_only(name: str, requests: int) -> None:
+    """Ask one contestant so many times."""
+
+    async def ask_all(app: App) -> None:
+        for _ in range(requests):
+            await ask(app)
+
+    asyncio.run(ask_all(contestants()[name]))
+
+
+def main() -> None:
+    """Write a Markdown table."""
+    repeats, requests = (int(given) for given in (sys.argv[1:] if len(sys.argv) > 2 else ("100", "20")))
+    taken = asyncio.run(measure(contestants(), repeats, requests))
     lines = ["| contestant | µs of processor time a request: median (least) | its time to ours |", "|---|---|---|"]
     for name, figures in taken.items():
         times = f"{statistics.median(figures):.0f} ({min(figures):.0f})"
