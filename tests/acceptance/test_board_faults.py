@@ -206,6 +206,7 @@ async def test_a_killed_gateway_is_shown_and_not_a_line_is_missed(browser: Brows
     assert await board.page.evaluate("words") == ["CONNECTING", "LIVE", "RECONNECTING", "LIVE"]
     told = board.page.get_by_role("log").get_by_role("listitem")
     await expect(told).to_have_text([re.compile(rf"encoded scene {scene}$") for scene in range(1, SCENES + 1)])
+    await expect(told.last).to_be_in_viewport()
     ended = board.page.locator(".timeline .status").last
     await expect(ended).to_have_text("SUCCEEDED")
 

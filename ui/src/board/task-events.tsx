@@ -1,5 +1,5 @@
 /** What happened to a task: its timeline, and what its attempts said. */
-import { useEffect, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { sayTime, StatusWord } from "./bar";
 import { follow } from "./client";
 import { type TaskEvent, TaskEvents } from "./documents";
@@ -7,6 +7,8 @@ import { compareCursors } from "./live-tasks";
 
 const FLUSH_MS = 100;
 const MAX_EVENTS = 1_000;
+/** Whoever has scrolled up by no more than this still reads the end. */
+const NEAR_THE_END_PX = 24;
 
 /** Follow the events that are worth a line, each once: the bar is told of progress already. */
 export function useTaskEvents(id: string): TaskEvent[] {
@@ -67,15 +69,31 @@ export function TimelineView({ events }: { events: TaskEvent[] }) {
   );
 }
 
+/** Keep a box at its end whenever `last` is another, unless the reader has scrolled up in it. */
+function useEndInSight(last: string | undefined): { ref: React.RefObject<HTMLDivElement | null>; onScroll: () => void } {
+  const ref = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (last !== undefined && ref.current && isAtEnd.current) ref.current.scrollTop = ref.current.scrollHeight;
+  }, [last]);
+  const onScroll = (): void => {
+    if (!ref.current) return;
+    const { scrollHeight, scrollTop, clientHeight } = ref.current;
+    isAtEnd.current = scrollHeight - scrollTop - clientHeight <= NEAR_THE_END_PX;
+  };
+  return { ref, onScroll };
+}
+
 export function LogView({ events }: { events: TaskEvent[] }) {
   const said = events.filter(({ __typename }) => __typename === "Logged" || __typename === "Gap");
+  const box = useEndInSight(said.at(-1)?.cursor);
   return (
     <section aria-labelledby="log">
       <h2 id="log">Log</h2>
       {said.length === 0 && <p className="empty">It has said nothing that is still kept.</p>}
       {said.length > 0 && (
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a keyboard must be able to scroll it.
-        <div className="log" role="log" aria-labelledby="log" tabIndex={0}>
+        <div {...box} className="log" role="log" aria-labelledby="log" tabIndex={0}>
           <ol>
           {said.map((event) => (
             <li key={event.cursor} className={event.__typename === "Gap" ? "gap" : ""}>
