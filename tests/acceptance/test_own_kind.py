@@ -58,6 +58,24 @@ class Reader:
         return stack
 
 
+class Stopwatch:
+    """Says what took how long; docs/kinds.md quotes it."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._laps: list[str] = []
+
+    def lap(self, what: str) -> None:
+        """End a stretch."""
+        now = time.monotonic()
+        self._laps.append(f"{what} {now - self._last:.1f} s")
+        self._last = now
+
+    def said(self) -> str:
+        """Return every stretch, and the whole."""
+        return f"{', '.join(self._laps)}; in all {self._last - self._began:.1f} s"
+
+
 def until(condition: Callable[[], bool], say: Callable[[], str]) -> None:
     give_up = time.monotonic() + WITHIN_S
     while not condition():
@@ -72,23 +90,33 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.timeout(300)
-def test_tutorial_leads_from_an_empty_folder_to_a_live_task(reader: Reader) -> None:
+def test_tutorial_leads_from_an_empty_folder_to_a_live_task(
+    reader: Reader, record_property: Callable[[str, object], None]
+) -> None:
     (begin, up, source, test, check, submit, result, _) = [text for _, text in BLOCKS]
     kind_file = reader.folder / "kinds" / "count_words.py"
+    took = Stopwatch()
     assert (done := reader.run(begin)).returncode == 0, done.stderr
+    took.lap("new-kind")
     stack = reader.start(up)
+    took.lap("start")
     try:
         kind_file.write_text(source, encoding="utf-8")
         until(lambda: "count_words.py changed: gateways and workers start anew" in stack.said(), stack.said)
+        flags = "headway submit countWords --flags"
+        until(lambda: "--pause-s" in reader.run(flags).stdout, stack.said)
+        took.lap("from saving the file to its flags")
         kind_file.with_name("test_count_words.py").write_text(test, encoding="utf-8")
         assert (done := reader.run(check)).returncode == 0, done.stdout + done.stderr
         assert "3 passed" in done.stdout
-        flags = "headway submit countWords --flags"
-        until(lambda: "--pause-s" in reader.run(flags).stdout, stack.said)
+        took.lap("its tests")
 
         done = reader.run(submit)
 
         assert done.returncode == 0, done.stderr
+        took.lap("the task, to the end of its bar")
+        record_property("tutorial", took.said())
+        print(took.said())  # noqa: T201
         assert json.loads(done.stdout) == json.loads(result)
         assert "countWords SUCCEEDED 8 of 8" in done.stderr
         wordless = reader.run("headway submit countWords --text ' ' --watch")
