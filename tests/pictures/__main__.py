@@ -78,7 +78,7 @@ async def fill(stack: RunningStack) -> dict[str, tuple[str, ...]]:
         await execute(http, CANCEL, id=later[0])
     await spoil(stack)
     return {
-        "tasks": ("", ".services span", ROW),
+        "tasks": ("", ".services >> text=ended", ROW),
         "task": (f"/tasks/{films[2]}", ".log li >> nth=14"),
         "submit": ("/submit/encodeVideo", "form input"),
         "batch": (f"/batches/{batch}", ".head progress", ROW),
