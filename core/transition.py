@@ -4,35 +4,117 @@ A filter that matches nothing means that someone else was first; the loser does 
 pipelines, because the entry needs the attempt that the document has at that moment.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from pymongo import UpdateOne
+from bson import encode
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateMany, UpdateOne
 
 from core.clock import utc_now
 from core.documents import FINISHED_TASK_TTL_S, TaskFailure
-from core.events import Cursor
+from core.events import Cursor, StateChanged
 from core.states import TERMINAL, TaskStatus
 
 TIMELINE_LENGTH = 500
 """Entries a timeline keeps; the oldest go first."""
+SHARED_BYTES = 1_000_000
+"""What one write carries for many tasks, at most; a change that is larger by itself has a write of its own."""
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a task must be like for a change to be made; `lease_ended_by` None is any lease."""
+
+    epoch: int
+    statuses: frozenset[TaskStatus]
+    lease_ended_by: datetime | None
+
+    def filter(self, task_id: object) -> dict[str, Any]:
+        """Return the filter for the tasks that `task_id` stands for in MongoDB's words."""
+        wanted = {"_id": task_id, "epoch": self.epoch, "status": {"$in": sorted(self.statuses)}}
+        return wanted if self.lease_ended_by is None else {**wanted, "lease.until": {"$lte": self.lease_ended_by}}
 
 
 @dataclass(frozen=True)
 class Transition:
-    """One compare-and-set. `cursor` is its event's id, known before the write."""
+    """One compare-and-set. `cursor` is its event's id, known before the write.
+
+    `changes` are the fields that it sets, `attempts` what it adds to the attempt, and `entry` is what it puts on the
+    timeline, but for the attempt.
+    """
 
     task_id: UUID
     cursor: Cursor
     status: TaskStatus
-    filter: dict[str, Any]
-    update: list[dict[str, Any]]
+    expected: Expected
+    changes: dict[str, Any]
+    entry: dict[str, Any]
+    attempts: int
+
+    @property
+    def filter(self) -> dict[str, Any]:
+        """What finds the task if it may be changed."""
+        return self.expected.filter(self.task_id)
+
+    @property
+    def update(self) -> list[dict[str, Any]]:
+        """The aggregation pipeline that changes it."""
+        return _update({"$literal": self.changes}, {"$literal": self.entry}, self.attempts)
 
     def operation(self) -> UpdateOne:
         """Return it as an operation of a bulk write."""
         return UpdateOne(self.filter, self.update)
+
+    def event(self, attempt: int) -> StateChanged:
+        """Return the event that it publishes of a task whose attempt is then this one."""
+        told = {name: self.entry[name] for name in ("at", "by", "reason", "error_code", "error_message")}
+        return StateChanged(attempt=attempt, status=self.status, **told)
+
+
+def operations(transitions: Sequence[Transition]) -> list[UpdateOne | UpdateMany]:
+    """Return the operations of a bulk write that makes these changes: those that expect the same of their tasks share
+    one, for what a write costs is mostly that it is one."""
+
+    def likeness(transition: Transition) -> tuple[Any, ...]:
+        expected = transition.expected
+        return expected.epoch, sorted(expected.statuses), str(expected.lease_ended_by), transition.attempts
+
+    return [
+        operation
+        for _, alike in groupby(sorted(transitions, key=likeness), key=likeness)
+        for operation in _shared(list(alike))
+    ]
+
+
+def _shared(alike: Sequence[Transition]) -> Iterator[UpdateOne | UpdateMany]:
+    size, members = 0, list[tuple[Transition, RawBSONDocument]]()
+    for transition in alike:
+        own = encode({"changes": transition.changes, "entry": transition.entry}, codec_options=_CODEC)
+        if members and size + len(own) > SHARED_BYTES:
+            yield _as_one(members)
+            size, members = 0, []
+        size += len(own)
+        members.append((transition, RawBSONDocument(own)))
+    yield _as_one(members)
+
+
+def _as_one(members: Sequence[tuple[Transition, RawBSONDocument]]) -> UpdateOne | UpdateMany:
+    first = members[0][0]
+    if len(members) == 1:
+        return first.operation()
+    task_ids = [transition.task_id for transition, _ in members]
+    place = {"$indexOfArray": [{"$literal": task_ids}, "$_id"]}
+    own = {"$arrayElemAt": [{"$literal": [document for _, document in members]}, place]}
+    changes, entry = ({"$getField": {"field": name, "input": own}} for name in ("changes", "entry"))
+    return UpdateMany(first.expected.filter({"$in": task_ids}), _update(changes, entry, first.attempts))
 
 
 def change(
@@ -68,10 +150,8 @@ def change(
     changes = {"status": status.value, "status_at": now, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
     if status in TERMINAL:
         changes |= _fields_of_end(now, error)
-    filter_: dict[str, Any] = {"_id": task_id, "epoch": expect_epoch, "status": {"$in": sorted(expect)}}
-    if lease_ended_by is not None:
-        filter_["lease.until"] = {"$lte": lease_ended_by}
-    return Transition(task_id, cursor, status, filter_, [{"$set": _update(changes, entry, attempts)}])
+    expected = Expected(expect_epoch, expect, lease_ended_by)
+    return Transition(task_id, cursor, status, expected, changes, entry, attempts)
 
 
 def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
@@ -85,10 +165,9 @@ def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
     }
 
 
-def _update(changes: dict[str, Any], entry: dict[str, Any], attempts: int) -> dict[str, Any]:
+def _update(changes: dict[str, Any], entry: dict[str, Any], attempts: int) -> list[dict[str, Any]]:
+    """Return the update for expressions that give the fields to set and the timeline's new entry."""
     attempt = {"$add": ["$attempt", attempts]}
-    entries = [{"$mergeObjects": [{"$literal": entry}, {"attempt": attempt}]}]
-    return {key: {"$literal": value} for key, value in changes.items()} | {
-        "attempt": attempt,
-        "timeline": {"$slice": [{"$concatArrays": ["$timeline", entries]}, -TIMELINE_LENGTH]},
-    }
+    entries = [{"$mergeObjects": [entry, {"attempt": attempt}]}]
+    timeline = {"$slice": [{"$concatArrays": ["$timeline", entries]}, -TIMELINE_LENGTH]}
+    return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", changes, {"attempt": attempt, "timeline": timeline}]}}]

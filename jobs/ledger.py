@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from pymongo import UpdateOne
@@ -16,7 +16,7 @@ from core.messages import TaskMessage
 from core.states import HELD
 from core.streams import StreamEvent
 from core.telemetry import get_logger
-from core.transition import Transition
+from core.transition import Transition, operations
 from core.transitions import claimed
 
 LEASE_S = 10.0
@@ -33,12 +33,19 @@ TOO_LARGE = frozenset({10334, 17419, 17420})
 """MongoDB's codes for a document that is larger than it stores, or would become so."""
 
 
+class Change(NamedTuple):
+    """A transition, and the attempt of its task where its writer knows that: then nothing has to be read back."""
+
+    transition: Transition
+    attempt: int | None
+
+
 class Ledger:
     """One process's writes to the tasks collection, under the name `actor` (shown in timelines)."""
 
     def __init__(self, actor: str) -> None:
         self.actor = actor
-        self._commits = GroupCommit[Transition, Committed](self._commit_batch, name="ledger commits")
+        self._commits = GroupCommit[Change, Committed](self._commit_batch, name="ledger commits")
 
     @property
     def _collection(self) -> AsyncCollection[Any]:
@@ -51,42 +58,62 @@ class Ledger:
         """
         token = uuid4().hex
         until = utc_now() + timedelta(seconds=LEASE_S)
-        operations = [
-            claimed(ticket.task_id, ticket.epoch, worker=self.actor, token=token, lease_until=until).operation()
+        claims = [
+            claimed(ticket.task_id, ticket.epoch, worker=self.actor, token=token, lease_until=until)
             for ticket in tickets
         ]
-        await self._collection.bulk_write(operations, ordered=False)
+        await self._collection.bulk_write(operations(claims), ordered=False)
         return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
 
-    async def commit(self, transition: Transition) -> StreamEvent | None:
+    async def commit(self, transition: Transition, attempt: int | None = None) -> StreamEvent | None:
         """Write a transition durably; return the event to tell, or None if someone else changed the task first.
 
-        Raises PyMongoError if MongoDB does not answer or refuses it; repeating the same transition is safe.
+        `attempt` is the task's, of whoever holds it. Raises PyMongoError if MongoDB does not answer or refuses it;
+        repeating the same transition is safe.
         """
-        committed = await self._commits.submit(transition)
+        committed = await self._commits.submit(Change(transition, attempt))
         if isinstance(committed, BulkWriteError):
             raise committed
         return committed
 
-    async def commit_all(self, transitions: Sequence[Transition]) -> list[StreamEvent | None]:
+    async def commit_all(
+        self, transitions: Sequence[Transition], attempt: int | None = None
+    ) -> list[StreamEvent | None]:
         """Write several in one batch; like `commit` for each, in their order. One that MongoDB refuses stays undone."""
-        committed = await self._commit_batch(list(transitions)) if transitions else []
+        changes = [Change(transition, attempt) for transition in transitions]
+        committed = await self._commit_batch(changes) if changes else []
         for transition, each in zip(transitions, committed, strict=True):
             if isinstance(each, BulkWriteError):
                 log.error("MongoDB refuses a change", task_id=str(transition.task_id), status=transition.status.value)
         return [None if isinstance(each, BulkWriteError) else each for each in committed]
 
-    async def _commit_batch(self, transitions: list[Transition]) -> list[Committed]:
+    async def _commit_batch(self, changes: list[Change]) -> list[Committed]:
+        transitions = [change.transition for change in changes]
+        try:
+            written = await self._collection.bulk_write(operations(transitions), ordered=False)
+        except BulkWriteError as exc:
+            if not exc.details["writeErrors"]:
+                raise
+            return await self._commit_singly(transitions)
+        if written.matched_count == len(changes) and (events := _known_events(changes)):
+            return events
+        return await self._read_back(transitions, {})
+
+    async def _commit_singly(self, transitions: list[Transition]) -> list[Committed]:
+        """Make each change by a write of its own: one that MongoDB refuses, too large perhaps, stops no other."""
         refused: dict[int, BulkWriteError] = {}
         try:
             await self._collection.bulk_write([transition.operation() for transition in transitions], ordered=False)
-        except BulkWriteError as exc:  # One that MongoDB refuses, too large perhaps, is no reason to stop the others.
+        except BulkWriteError as exc:
             refused = {
                 error["index"]: BulkWriteError({**exc.details, "writeErrors": [error]})
                 for error in exc.details["writeErrors"]
             }
             if not refused:
                 raise
+        return await self._read_back(transitions, refused)
+
+    async def _read_back(self, transitions: list[Transition], refused: Mapping[int, BulkWriteError]) -> list[Committed]:
         found = self._collection.find(
             {"_id": {"$in": [transition.task_id for transition in transitions]}},
             {"epoch": 1, "trace": 1, "timeline": {"$slice": -READ_BACK_ENTRIES}},
@@ -123,6 +150,17 @@ class Ledger:
 def is_too_large(refusal: BulkWriteError) -> bool:
     """Return whether repeating the write is of no use, because the document would be larger than MongoDB stores."""
     return any(error.get("code") in TOO_LARGE for error in refusal.details["writeErrors"])
+
+
+def _known_events(changes: Sequence[Change]) -> list[Committed]:
+    """Return the events of changes that were all made; none where an attempt is not known."""
+    events: list[Committed] = []
+    for transition, attempt in changes:
+        if attempt is None:
+            return []
+        ends = transition.status.is_terminal
+        events.append(StreamEvent(transition.task_id, transition.cursor, transition.event(attempt), ends))
+    return events
 
 
 def _event_of(transition: Transition, stored: Mapping[str, Any]) -> StreamEvent | None:

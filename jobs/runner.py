@@ -177,7 +177,7 @@ class Runner:
     async def _commit(self, attempt: Attempt, transition: Transition) -> StreamEvent | None:
         while True:
             try:
-                return await self._ledger.commit(transition)
+                return await self._ledger.commit(transition, attempt.task.attempt)
             except PyMongoError as exc:
                 if isinstance(exc, BulkWriteError) and is_too_large(exc):
                     raise

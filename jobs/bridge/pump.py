@@ -67,7 +67,7 @@ class Pump:
         with spans("hand over", SpanKind.CONSUMER, parents, {"messaging.operation.type": "process"}) as traces:
             await self._queue.put([message.ticket for message in messages], traces)
             marks = [queued(message.task_id, message.epoch, by=self._ledger.actor) for message in messages]
-            events = await self._ledger.commit_all(marks)
+            events = await self._ledger.commit_all(marks, attempt=0)  # Only what never ran is PENDING.
             await self._streams.append([event for event in events if event is not None])
             await self._source.settle(parcels)
         for message in messages:

@@ -28,11 +28,11 @@ class HeldLedger(Ledger):
         self.is_committing = asyncio.Event()
         self.let_go = asyncio.Event()
 
-    async def commit(self, transition: Transition) -> StreamEvent | None:
+    async def commit(self, transition: Transition, attempt: int | None = None) -> StreamEvent | None:
         """Write a transition once let go."""
         self.is_committing.set()
         await self.let_go.wait()
-        return await super().commit(transition)
+        return await super().commit(transition, attempt)
 
 
 async def test_last_progress_reaches_followers_before_the_end_is_stored(

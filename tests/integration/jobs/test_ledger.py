@@ -1,17 +1,22 @@
-"""What one batch of transitions does when MongoDB refuses one of them."""
+"""What becomes of each transition of a batch: those that share a write, and those that MongoDB refuses."""
 
 import asyncio
 from typing import Any
 
+import pytest
 from pymongo.errors import BulkWriteError
 
+from core.clock import utc_now
 from core.connections import MongoClient
-from core.documents import Task
-from core.events import Cursor
+from core.documents import Task, TaskFailure, TimelineEntry
+from core.events import Cursor, encode_event
 from core.states import TaskStatus
-from core.transitions import succeeded
+from core.transition import Transition, operations
+from core.transitions import failed, succeeded
 from jobs.ledger import Ledger, is_too_large
 from tests.integration.jobs.conftest import Launch, Submit, until
+
+ERROR = TaskFailure(code="BROKEN", message="it broke")
 
 
 async def test_write_that_is_refused_stops_no_other_of_its_batch(mongo: MongoClient) -> None:
@@ -52,3 +57,72 @@ async def test_end_that_mongodb_can_not_hold_fails_its_task_and_no_other(launch:
     assert failed.error is not None
     assert (failed.status, failed.error.code, failed.attempt) == (TaskStatus.FAILED, "BAD_RESULT", 1)
     assert (await until(small.id, TaskStatus.FAILED, TaskStatus.SUCCEEDED)).status is TaskStatus.SUCCEEDED
+
+
+async def running(epoch: int = 2, text: str = "") -> Task:
+    entry = TimelineEntry(epoch=epoch, n=1, at=utc_now(), attempt=1, status=TaskStatus.RUNNING)
+    return await Task(
+        kind="k",
+        status=TaskStatus.RUNNING,
+        max_attempts=3,
+        timeout_s=60.0,
+        epoch=epoch,
+        attempt=1,
+        input={"text": text, "$set": {"a.b": "$status"}},
+        timeline=[entry],
+    ).insert()
+
+
+def ended(task: Task, epoch: int = 2, **result: Any) -> Transition:
+    return succeeded(task.id, Cursor(epoch, 2), by="test", result=result, told={"progress_at": utc_now()})
+
+
+@pytest.mark.parametrize("attempt", [1, None])
+async def test_changes_that_share_a_write_are_each_made_once_and_told(mongo: MongoClient, attempt: int | None) -> None:
+    tasks = [await running() for _ in range(4)]
+    lost = await running(epoch=3)
+    ends = [ended(task, number=number, text="$status") for number, task in enumerate(tasks)]
+    ledger = Ledger("test")
+    events = await ledger.commit_all([*ends, ended(lost)], attempt)
+    assert events[-1] is None
+    again = await ledger.commit_all(ends, attempt)
+    assert again == events[:-1]
+    for number, (task, event) in enumerate(zip(tasks, events, strict=False)):
+        stored = await Task.get(task.id)
+        assert stored is not None
+        assert stored.status is TaskStatus.SUCCEEDED
+        assert stored.result == {"number": number, "text": "$status"}
+        assert (stored.input, stored.created_at, stored.attempt) == (task.input, task.created_at, 1)
+        assert [entry.status for entry in stored.timeline] == [TaskStatus.RUNNING, TaskStatus.SUCCEEDED]
+        assert event is not None
+        assert (event.cursor, event.event, event.ends) == (Cursor(2, 2), stored.timeline[-1].event(), True)
+    untouched = await Task.get(lost.id)
+    assert untouched is not None
+    assert (untouched.status, len(untouched.timeline)) == (TaskStatus.RUNNING, 1)
+
+
+async def test_event_of_a_known_attempt_is_the_one_that_is_stored(mongo: MongoClient) -> None:
+    tasks = [await running() for _ in range(2)]
+    ledger = Ledger("test")
+    ends = [ended(tasks[0]), failed(tasks[1].id, Cursor(2, 2), by="w", error=ERROR, failures=1, told={})]
+    for end, event in zip(ends, await ledger.commit_all(ends, 1), strict=True):
+        stored = await Task.get(end.task_id)
+        assert stored is not None
+        assert event is not None
+        assert event.event == stored.timeline[-1].event()
+        assert encode_event(event.event) == encode_event(stored.timeline[-1].event())
+
+
+async def test_refusal_within_a_shared_write_stops_no_other_change(mongo: MongoClient) -> None:
+    large = await running(text="x" * 16_500_000)
+    tasks = [await running(), large, await running()]
+    ends = [ended(task, text="y" * 300_000) for task in tasks]
+    assert len(operations(ends)) == 1
+    ledger = Ledger("test")
+    first, refused, last = await asyncio.gather(*map(ledger.commit, ends), return_exceptions=True)
+    assert isinstance(refused, BulkWriteError)
+    assert is_too_large(refused)
+    for event in (first, last):
+        assert not isinstance(event, BaseException)
+        assert event is not None
+    assert await Task.find({"status": "SUCCEEDED"}).count() == 2

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -125,7 +126,7 @@ async def test_an_end_that_lands_with_a_moment_of_long_ago_is_told(relay: Relay,
         await writer.claim()
         await board.until_status(writer.task_id, TaskStatus.RUNNING)
         end = writer.succeeded()
-        end.update[0]["$set"]["status_at"] = {"$subtract": ["$status_at", 3_600_000]}
+        end.changes["status_at"] -= timedelta(hours=1)
         await writer.store(end)
         await board.until_status(writer.task_id, TaskStatus.SUCCEEDED, WITHIN_A_LOOK_S)
 
@@ -140,7 +141,7 @@ async def test_more_changes_than_one_page_are_all_found(
         writers = [await submit() for _ in range(40)]
         changes = [queued(writer.task_id, 1, by="bridge") for writer in writers]
         for change in changes:  # All of one moment.
-            change.update[0]["$set"]["status_at"] = changes[0].update[0]["$set"]["status_at"]
+            change.changes["status_at"] = changes[0].changes["status_at"]
         await Task.get_pymongo_collection().bulk_write([change.operation() for change in changes])
         for writer in writers:
             await board.until_status(writer.task_id, TaskStatus.QUEUED)

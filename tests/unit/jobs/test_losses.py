@@ -22,14 +22,14 @@ def judged(crashes: int, *, is_proven: bool = False, cancel_requested_at: dateti
 def test_loss_that_nobody_saw_is_no_proof(crashes: int) -> None:
     verdict = judged(crashes)
     assert verdict.status is TaskStatus.QUEUED
-    assert verdict.update[0]["$set"]["crashes"] == {"$literal": crashes + 1}
+    assert verdict.changes["crashes"] == crashes + 1
 
 
 def test_task_whose_losses_nobody_saw_is_given_up_in_the_end() -> None:
     verdict = judged(LOSSES_ALLOWED)
     assert verdict.status is TaskStatus.FAILED
-    assert verdict.update[0]["$set"]["error"]["$literal"]["code"] == "WORKER_LOST"
-    assert f"{LOSSES_ALLOWED + 1} workers" in verdict.update[0]["$set"]["error"]["$literal"]["message"]
+    assert verdict.changes["error"]["code"] == "WORKER_LOST"
+    assert f"{LOSSES_ALLOWED + 1} workers" in verdict.changes["error"]["message"]
 
 
 def test_loss_that_was_seen_is_proof_at_once() -> None:
