@@ -27,11 +27,18 @@ class GroupCommit(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """Return the item's result once its batch is flushed."""
+        return await self._add(item)
+
+    async def submit_all(self, items: Sequence[Item]) -> list[Result]:
+        """Return the items' results, in their order, once all are flushed; what is raised for one is raised for all."""
+        return await asyncio.gather(*map(self._add, items))
+
+    def _add(self, item: Item) -> "asyncio.Future[Result]":
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._run(), name=self._name)
-        return await future
+        return future
 
     async def aclose(self) -> None:
         """Wait until everything submitted so far is flushed."""

@@ -14,13 +14,13 @@ from core.documents import Batch, Task
 from core.errors import BadUserInput, Conflict, NotFound
 from core.states import TERMINAL, UNCLAIMED, TaskStatus
 from core.telemetry import get_logger
+from gateway.inserts import DUPLICATE_KEY
 from gateway.plans.same import Same
 from gateway.submit import UNSTORABLE, Submitter
 
 MAX_BATCH = 1_000
 RATE_WINDOW_S = 30.0
 """The rate is that of the tasks which ended this recently."""
-DUPLICATE_KEY = 11_000
 
 log = get_logger(__name__)
 

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
 from core.errors import BadUserInput, Conflict
+from core.grouping import GroupCommit
 from core.messages import TaskMessage
 from core.publisher import Publisher, PublishFailed
 from core.settings import Settings
@@ -22,6 +23,7 @@ from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from core.tracing import span
 from gateway.inputs import check_input, parse_input
+from gateway.inserts import Inserts
 from jobs.kinds import MAX_TIMEOUT_S, Kind
 
 MAX_ATTEMPTS = 100
@@ -84,6 +86,9 @@ class Submitter:
         self._confirm_wait_s = settings.submit_confirm_wait_s
         self._publisher = publisher
         self._streams = streams
+        self._inserts = Inserts()
+        self._announcements = GroupCommit[StreamEvent, bool](streams.append, name="first events")
+        self._marks = GroupCommit[UUID, datetime](_mark_published, name="published marks")
         self._handovers: dict[asyncio.Task[None], int] = {}
         self._under_way = 0
 
@@ -112,7 +117,7 @@ class Submitter:
         with span("submit", attributes={"headway.kind": task.kind, "headway.task_id": str(task.id)}) as submitting:
             task.trace = submitting.trace
             try:
-                await task.insert()
+                await self._inserts.submit(task)
             except DuplicateKeyError:
                 return await _earlier(task)
             except UNSTORABLE as exc:
@@ -177,20 +182,25 @@ class Submitter:
         events = [StreamEvent(task.id, task.cursor, task.timeline[0].event()) for task in tasks]
         try:
             async with asyncio.timeout(APPEND_WAIT_S):
-                await self._streams.append(events)
+                await self._announcements.submit_all(events)
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("Redis did not take first events", task_id=str(tasks[0].id), tasks=len(tasks), reason=str(exc))
 
     async def _mark_published(self, tasks: Sequence[Task]) -> None:
-        published_at = utc_now()
-        query = {"_id": {"$in": [task.id for task in tasks]}} if len(tasks) > 1 else {"_id": tasks[0].id}
         try:
-            await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
+            marks = await self._marks.submit_all([task.id for task in tasks])
         except PyMongoError as exc:
             log.warning("Could not note that tasks were published", task_id=str(tasks[0].id), reason=str(exc))
             return
-        for task in tasks:
+        for task, published_at in zip(tasks, marks, strict=True):
             task.published_at = published_at
+
+
+async def _mark_published(task_ids: Sequence[UUID]) -> list[datetime]:
+    published_at = utc_now()
+    query = {"_id": {"$in": list(task_ids)}} if len(task_ids) > 1 else {"_id": task_ids[0]}
+    await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
+    return [published_at] * len(task_ids)
 
 
 def new_task(

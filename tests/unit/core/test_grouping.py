@@ -51,3 +51,19 @@ async def test_cancelled_caller_leaves_its_item_to_be_flushed() -> None:
     go.set()
     await group.aclose()
     assert flushed == [1]
+
+
+async def test_items_submitted_together_give_their_results_in_order_whatever_batch_they_are_in() -> None:
+    batches: list[int] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        batches.append(len(items))
+        if 7 in items:
+            raise OSError("away")
+        return [item * 10 for item in items]
+
+    group = GroupCommit(flush, name="test", limit=2)
+    assert await group.submit_all([3, 1, 2]) == [30, 10, 20]
+    assert batches == [2, 1]
+    with pytest.raises(OSError, match="away"):
+        await group.submit_all([5, 6, 7, 8])
