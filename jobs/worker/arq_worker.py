@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.documents import Task
+from core.grouping import GroupCommit
 from core.messages import TaskMessage, UnreadableMessage, parse_ticket
 from core.states import TaskStatus
 from core.telemetry import get_logger
@@ -81,6 +82,7 @@ class TaskWorker(Worker):
         self._ledger = ledger
         self._announcer = announcer
         self._runner = runner
+        self._done_with = GroupCommit[str, None](self._forget, name="tickets done with")
         self._wake = asyncio.Event()
         self._stopping = False
         self._unclaimed: list[str] = []
@@ -191,10 +193,14 @@ class TaskWorker(Worker):
         with contextlib.suppress(
             RedisError, OSError, TimeoutError
         ):  # arq's leftovers expire; the reconciler puts again.
-            await self._queue.forget([attempt.ticket])
+            await self._done_with.submit(attempt.ticket)
             if status is TaskStatus.QUEUED:
                 ticket = TaskMessage(attempt.task_id, attempt.epoch + 1).ticket
                 await self._queues.of(attempt.task.crashes).put([ticket])
+
+    async def _forget(self, tickets: list[str]) -> list[None]:
+        await self._queue.forget(tickets)
+        return [None] * len(tickets)
 
     async def cancel_if_asked(self, task_id: UUID) -> None:
         """Stop a task whose cancel is recorded if it runs here, or is just being claimed.
