@@ -219,7 +219,7 @@ async def test_the_installed_kinds_are_listed_by_name(gateway: Gateway) -> None:
     )
     kinds = (await gateway.get(query))["taskKinds"]
     assert [kind["name"] for kind in kinds] == ["exportItems", "importItems", "paintPicture", "processData"]
-    process = kinds[2]
+    process = kinds[3]
     assert (process["inputType"], process["resultType"], process["taskType"]) == (
         "ProcessDataInput",
         "ProcessDataResult",
