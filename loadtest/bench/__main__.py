@@ -11,9 +11,12 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import orjson
 
 from loadtest.bench import report
 from loadtest.bench.asking import NoAnswer
@@ -46,16 +49,21 @@ def main() -> int:
     plan = replace(plan, followers=tuple(asked.followers or plan.followers), only=tuple(asked.only))
     make_room()
     asked.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="headway-bench-") as folder, Bench(Path(folder)) as bench:
+    with (
+        tempfile.TemporaryDirectory(prefix="headway-bench-") as folder,
+        Bench(Path(folder), asked.out / "logs") as bench,
+    ):
         for part in asked.parts or PARTS:
-            began = time.monotonic()
+            began, contests = time.monotonic(), []
             try:
-                contests, facts = run(part, bench, plan, asked.python)
+                for contest, facts in run(part, bench, plan, asked.python):
+                    contests.append(contest)
+                    took = f" It took {time.monotonic() - began:.0f} s."
+                    publish(part, contests, facts + took, asked.out, asked.write)
             except (ProcessFailed, services.ServerNotFound, NoAnswer, CrowdFailed) as exc:
                 sys.stderr.write(f"{part}: {exc}\n")
                 return 1
-            facts += f" The part took {time.monotonic() - began:.0f} s."
-            publish(part, contests, facts, asked.out, asked.write)
+            sys.stdout.write(f"The tables are in {asked.out / part}.md\n")
     return 0
 
 
@@ -75,20 +83,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(part: str, bench: Bench, plan: Plan, python: str) -> tuple[list[Contest], str]:
-    """Measure a part; return what came out and what it hangs on."""
+def run(part: str, bench: Bench, plan: Plan, python: str) -> Iterator[tuple[Contest, str]]:
+    """Measure a part; yield what comes out, with what it hangs on."""
     facts = (
         f"{datetime.now(UTC):%d %B %Y %H:%M} UTC; {described()}; Python {sys.version.partition(' ')[0]}; "
         f"`{command()}`: {plan.repeats} repeats of {plan.seconds:g} s a turn."
     )
     if part == "read":
-        return read(bench, plan, python), facts
+        for contest in read(bench, plan, python):
+            yield contest, facts
+        return
     database = services.mongodb(bench.folder, free_port())
     mongo_url = os.environ.get("MONGO_URL") or bench.service(database)
     redis_url = os.environ.get("REDIS_URL") or bench.service(services.redis(bench.folder, free_port()))
     if "MONGO_URL" not in os.environ:
         facts += f" MongoDB's place is taken by `{Path(database.argv[0]).name}`."
-    return follow(bench, plan, python, mongo_url, redis_url), facts
+    for contest in follow(bench, plan, python, mongo_url, redis_url):
+        yield contest, facts
 
 
 def command() -> str:
@@ -98,7 +109,8 @@ def command() -> str:
 
 
 def publish(part: str, contests: list[Contest], facts: str, out: Path, write: bool) -> None:
-    """Write a part's tables and charts."""
+    """Write a part's tables, charts and figures."""
+    (out / f"{part}.json").write_bytes(orjson.dumps(contests, option=orjson.OPT_INDENT_2))
     names = [f"bench-{part}-{_slug(contest.title)}.svg" for contest in contests]
     for contest, name in zip(contests, names, strict=True):
         for folder in (out, CHARTS) if write else (out,):
@@ -107,7 +119,6 @@ def publish(part: str, contests: list[Contest], facts: str, out: Path, write: bo
     (out / f"{part}.md").write_text(report.section(contests, names, facts) + "\n", encoding="utf-8")
     if write:
         report.put(PAGE, part, report.section(contests, [f"img/{name}" for name in names], facts))
-    sys.stdout.write(f"The tables are in {out / part}.md\n")
 
 
 def _slug(title: str) -> str:

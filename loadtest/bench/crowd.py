@@ -1,6 +1,5 @@
 """Followers over graphql-transport-ws that cost little: they count the frames they are sent and look into none."""
 
-import json
 import select
 import socket
 import struct
@@ -8,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, cast
 
 import orjson
 
@@ -40,6 +38,7 @@ class Phase(Enum):
 
     HANDSHAKE = auto()
     INIT = auto()
+    SUBSCRIBED = auto()
     FOLLOWING = auto()
 
 
@@ -78,7 +77,8 @@ class Crowd:
         self._poll = select.epoll()
         self._by_number: dict[int, Follower] = {}
         self._opening = 0
-        self._sample = b""
+        self.sample = b""
+        """The first message that the follower was told who was told last."""
 
     def __enter__(self) -> "Crowd":
         return self
@@ -156,27 +156,25 @@ class Crowd:
             if first == TEXT and follower.phase is Phase.FOLLOWING:
                 follower.heard += 1
                 self.heard += 1
-                self._sample = data
             else:
                 self._answer(follower, first, data[body:at])
         follower.rest = data[at:]
 
     def _answer(self, follower: Follower, first: int, body: bytes) -> None:
-        """Do what the protocol asks after a frame that is no event."""
+        """Do what the protocol asks after any frame but an event that follows another one."""
         if first == PING:
             follower.socket.sendall(masked(PONG, body))
         elif first == TEXT and b"connection_ack" in body:
-            follower.phase = Phase.FOLLOWING
+            follower.phase = Phase.SUBSCRIBED
             follower.socket.sendall(follower.subscribe)
             self._opening -= 1
+        elif follower.phase is Phase.SUBSCRIBED and b'"next"' in body:
+            follower.phase = Phase.FOLLOWING
+            follower.heard += 1
+            self.heard += 1
+            self.sample = body
         elif first != PONG:
-            raise self._failed(f"expected connection_ack, got a frame {first:#x} of {body[:200]!r}")
+            raise self._failed(f"expected an ack or an event, got a frame {first:#x} of {body[:500]!r}")
 
     def _failed(self, how: str) -> CrowdFailed:
         return CrowdFailed(f"{self.server}: {how}")
-
-    def sample(self) -> dict[str, Any]:
-        """Return one of the messages that were heard last."""
-        text = self._sample.decode("utf-8", "replace")
-        message, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
-        return cast(dict[str, Any], message)

@@ -64,9 +64,8 @@ class Stores:
         return Settings(mongo_url=self.mongo_url, mongo_database=self.name, mongo_pool_min=0)
 
 
-def follow(bench: Bench, plan: Plan, python: str, mongo_url: str, redis_url: str) -> list[Contest]:
-    """Return what was measured; `python` runs the peers. Raises CrowdFailed and ProcessFailed."""
-    contests = []
+def follow(bench: Bench, plan: Plan, python: str, mongo_url: str, redis_url: str) -> Iterator[Contest]:
+    """Yield what was measured; `python` runs the peers. Raises CrowdFailed and ProcessFailed."""
     for followers in plan.followers:
         for tasks in (1, followers):
             contest = Contest(
@@ -77,8 +76,7 @@ def follow(bench: Bench, plan: Plan, python: str, mongo_url: str, redis_url: str
             stores = Stores(mongo_url, redis_url, f"bench-{secrets.token_hex(4)}")
             _Scene(bench, plan, stores, contest, followers, tasks).measure(contestants.following(python))
             say(contest)
-            contests.append(contest)
-    return contests
+            yield contest
 
 
 @dataclass

@@ -5,15 +5,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
+import orjson
+
+from loadtest.bench.crowd import NEXT_WITHIN_S, Crowd, CrowdFailed, subscription
 from loadtest.bench.events import BEFORE_FIRST, DOCUMENT, Feed
 
 EVENTS_AT_ONCE = 50
 """Published by one write where each has few followers."""
 MESSAGES_AHEAD = 2_000
-"""Under way at a time, but at least EVENTS_AHEAD events and at most as many a follower."""
-EVENTS_AHEAD = 4
-JOIN_WITHIN_S = 60.0
+"""Under way at a time, but at least two for each follower of an event, and at most four for each of all."""
 LOST_AFTER_S = 20.0
 QUIET_S = 0.5
 
@@ -35,11 +35,13 @@ def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int, others:
     followed = [task_ids[number % len(task_ids)] for number in range(followers)]
     frames = {task_id: subscription(DOCUMENT, {"id": str(task_id), "after": BEFORE_FIRST}) for task_id in task_ids}
     crowd.open((frames[task_id] for task_id in followed), lambda: answer_pings(others))
-    give_up = time.monotonic() + JOIN_WITHIN_S
-    while deaf := {task_id for task_id, one in zip(followed, crowd.followers, strict=True) if not one.heard}:
-        if time.monotonic() > give_up:
-            raise CrowdFailed(f"{crowd.server}: followers of {len(deaf)} of {len(task_ids)} tasks heard nothing")
-        feed.tell_each(list(deaf))
+    left, give_up = followers, time.monotonic() + NEXT_WITHIN_S
+    while deaf := [task_id for task_id, one in zip(followed, crowd.followers, strict=True) if not one.heard]:
+        if len(deaf) < left:
+            left, give_up = len(deaf), time.monotonic() + NEXT_WITHIN_S
+        elif time.monotonic() > give_up:
+            raise CrowdFailed(f"{crowd.server}: {left} of {followers} followers heard nothing")
+        feed.tell_each(list(set(deaf)))
         settle(crowd)
         answer_pings(others)
     check(crowd)
@@ -56,7 +58,7 @@ def settle(crowd: Crowd) -> None:
 
 def check(crowd: Crowd) -> None:
     """Look whether a follower is told all that was asked for. Raises CrowdFailed."""
-    message = crowd.sample()
+    message = orjson.loads(crowd.sample)
     try:
         event = message["payload"]["data"]["taskEvents"]
         told = event["progress"]
@@ -70,7 +72,7 @@ def check(crowd: Crowd) -> None:
 
 def turn(crowd: Crowd, feed: Feed, seconds: float) -> Told:
     """Publish for so long, as fast as followers hear of it, and wait for the rest. Raises CrowdFailed."""
-    ahead = max(EVENTS_AHEAD * feed.followers, min(MESSAGES_AHEAD, len(crowd.followers)))
+    ahead = max(2 * feed.followers, min(MESSAGES_AHEAD, 4 * len(crowd.followers)))
     events = max(1, min(EVENTS_AT_ONCE, ahead // feed.followers // 2))
     before, expected = crowd.heard, 0
     started = last = time.perf_counter()

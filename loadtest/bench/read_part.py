@@ -1,6 +1,6 @@
 """The read path: a list of 20 items with 6 fields, which every contestant holds in memory and answers over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,8 @@ from loadtest.bench.reading import DOCUMENTS
 from loadtest.bench.servers import Bench, Server
 
 
-def read(bench: Bench, plan: Plan, python: str) -> list[Contest]:
-    """Return what was measured; `python` runs the peers. Raises NoAnswer and ProcessFailed."""
+def read(bench: Bench, plan: Plan, python: str) -> Iterator[Contest]:
+    """Yield what was measured; `python` runs the peers. Raises NoAnswer and ProcessFailed."""
     items = bench.folder / "items.json"
     items.write_bytes(orjson.dumps([stored_item(document) for document in DOCUMENTS]))
     contest = Contest("A list of 20 items with 6 fields, in memory", "request")
@@ -32,7 +32,7 @@ def read(bench: Bench, plan: Plan, python: str) -> list[Contest]:
             contest.note(server.name, measured(bench, server, operate, plan.seconds))
         contest.memory_kb = {server.name: server.resident_kb() for server in servers}
     say(contest)
-    return [contest]
+    yield contest
 
 
 def _ask(server: Server, seconds: float) -> tuple[int, float]:

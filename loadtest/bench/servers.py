@@ -36,10 +36,11 @@ class Server:
 
 
 class Bench:
-    """A folder, two cores and a guard, for whatever a measurement starts. Use it as a context."""
+    """A folder, two cores and a guard, for whatever a measurement starts. Use it as a context. `logs` is kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, logs: Path) -> None:
         self.folder = folder
+        self._logs = logs
         self.cores = Cores.chosen()
         self._stack = ExitStack()
         self._guard = Guard()
@@ -82,7 +83,7 @@ class Bench:
         return busy_s(self.cores.load)
 
     def _child(self, started: Program) -> Child:
-        log = self.folder / "logs" / f"{started.role.replace(' ', '-')}-{secrets.token_hex(2)}.log"
+        log = self._logs / f"{started.role.replace(' ', '-')}-{secrets.token_hex(2)}.log"
         return Child(started, log, self._guard)
 
 

@@ -1,15 +1,20 @@
 """The bench on real servers for a moment: it measures what it says, and takes no refusal for an answer."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from loadtest.bench import report
 from loadtest.bench.asking import NoAnswer, is_whole, unchunked
+from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
 from loadtest.bench.figures import Contest, Turn
 from tests.running_stack import PROJECT
 
@@ -102,3 +107,55 @@ def test_section_is_written_between_its_marks_only(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="bench follow"):
         report.put(page, "follow", "new")
+
+
+EVENTS = 300
+SUBPROTOCOL = Subprotocol("graphql-transport-ws")
+
+
+async def tell_events(websocket: ServerConnection) -> None:
+    """Serve a follower: an ack, a ping, events of many lengths."""
+    await acknowledge(websocket)
+    answered = await websocket.ping()
+    for number in range(EVENTS):
+        padding = "x" * (number % 200)
+        await websocket.send(f'{{"id":"1","type":"next","payload":{{"data":"{padding}"}}}}')
+    await answered
+    await websocket.wait_closed()
+
+
+async def refuse(websocket: ServerConnection) -> None:
+    """Serve a follower with an error."""
+    await acknowledge(websocket)
+    await websocket.send('{"id":"1","type":"error","payload":[]}')
+    await websocket.wait_closed()
+
+
+async def acknowledge(websocket: ServerConnection) -> None:
+    """Take the two messages that a follower begins with."""
+    assert "connection_init" in str(await websocket.recv())
+    await websocket.send('{"type":"connection_ack"}')
+    assert "subscribe" in str(await websocket.recv())
+
+
+def follow(port: int, followers: int) -> list[int]:
+    """Return what each follower has heard when all have heard everything, or after 10 s."""
+    give_up = time.monotonic() + 10
+    with Crowd("any", port) as crowd:
+        crowd.open([subscription("subscription { any }", {})] * followers, lambda: None)
+        while crowd.heard < EVENTS * followers and time.monotonic() < give_up:
+            crowd.take(0.1)
+        return [follower.heard for follower in crowd.followers]
+
+
+async def test_each_follower_counts_every_event_and_nothing_else() -> None:
+    async with serve(tell_events, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        assert await asyncio.to_thread(follow, port, 60) == [EVENTS] * 60
+
+
+async def test_error_in_place_of_an_event_ends_the_measurement() -> None:
+    async with serve(refuse, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(CrowdFailed, match=r'any: expected an ack or an event.*"error"'):
+            await asyncio.to_thread(follow, port, 1)

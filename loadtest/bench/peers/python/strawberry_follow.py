@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from strawberry.asgi import GraphQL
 
 REDIS_URL = os.environ["REDIS_URL"]
+CONNECT_WITHIN_S = 120
+"""By default some fail where thousands subscribe at once."""
 
 
 @strawberry.interface
@@ -55,7 +57,8 @@ class Subscription:
     @strawberry.subscription
     async def task_events(self, id: strawberry.ID, after: str | None = None) -> AsyncGenerator[TaskEvent, None]:
         """Yield every event of a task from now on."""
-        async with Redis.from_url(REDIS_URL) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        redis = Redis.from_url(REDIS_URL, socket_connect_timeout=CONNECT_WITHIN_S)
+        async with redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(f"bench:{id}")
             async for message in pubsub.listen():
                 told = json.loads(message["data"])
