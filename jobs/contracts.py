@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from pymongo.asynchronous.collection import AsyncCollection
@@ -22,19 +23,23 @@ from jobs.kinds import Kind, load_kinds
 
 
 async def broken_contracts(tasks: AsyncCollection[dict[str, Any]], kinds: Mapping[str, Kind]) -> list[str]:
-    """Return a line for each kind that can't run some of its tasks that have not ended, saying how many and why.
+    """Return a line for each kind that can't run some of its tasks that have not ended, saying how many, and why not the oldest.
 
     Raises PyMongoError.
     """
     in_flight = {"status": {"$in": [status.value for status in TaskStatus if status not in TERMINAL]}}
     counts: Counter[str] = Counter()
-    reasons: dict[str, str] = {}
+    oldest: dict[str, tuple[UUID, str]] = {}
     async for task in tasks.find(in_flight, {"kind": True, "input": True}):
         name = task["kind"]
         if reason := _why_not(kinds.get(name), task["input"]):
             counts[name] += 1
-            reasons.setdefault(name, f"{task['_id']}: {reason}")
-    return [f"{name}: {count} tasks in flight can't be run; {reasons[name]}" for name, count in sorted(counts.items())]
+            found = (task["_id"], reason)
+            oldest[name] = min(oldest.get(name, found), found)
+    return [
+        f"{name}: {count} tasks in flight can't be run; {oldest[name][0]}: {oldest[name][1]}"
+        for name, count in sorted(counts.items())
+    ]
 
 
 def _why_not(kind: Kind | None, task_input: Mapping[str, Any]) -> str:
