@@ -23,7 +23,7 @@ from jobs.kinds import Kind, load_kinds
 
 
 async def broken_contracts(tasks: AsyncCollection[dict[str, Any]], kinds: Mapping[str, Kind]) -> list[str]:
-    """Return a line for each kind that can't run some of its tasks that have not ended, saying how many, and why not the oldest.
+    """Return a line for each kind that can't run some of its tasks that have not ended: how many, and why the oldest.
 
     Raises PyMongoError.
     """
