@@ -26,6 +26,7 @@ RULES: dict[str, dict[str, Role]] = {
         "batch": Role.VIEWER,
         "node": Role.VIEWER,
         "taskKinds": Role.VIEWER,
+        "fleet": Role.VIEWER,
         "health": Role.VIEWER,
         "deadLetters": Role.ADMIN,
     },

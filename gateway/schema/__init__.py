@@ -15,6 +15,7 @@ from gateway.schema.batches import BatchMutation, BatchQuery, BatchSubscription
 from gateway.schema.boards import BoardSubscription
 from gateway.schema.control import ControlMutation
 from gateway.schema.dead_letters import DeadLetterMutation, DeadLetterQuery
+from gateway.schema.fleet import FleetQuery
 from gateway.schema.health import HealthQuery
 from gateway.schema.item_mutations import ItemMutation
 from gateway.schema.items import ItemQuery
@@ -29,7 +30,7 @@ from jobs.kinds import Kind
 
 
 @strawberry.type(description="What can be read.")
-class Query(ItemQuery, TaskQuery, BatchQuery, DeadLetterQuery, KindQuery, HealthQuery, NodeQuery):
+class Query(ItemQuery, TaskQuery, BatchQuery, DeadLetterQuery, KindQuery, FleetQuery, HealthQuery, NodeQuery):
     """The root of queries."""
 
 

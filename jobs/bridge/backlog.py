@@ -5,17 +5,15 @@ import asyncio
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from core import backlog
 from core.clock import utc_now
-from core.documents import Task
-from core.states import Priority, TaskStatus
+from core.states import Priority
 from core.telemetry import get_logger
 from jobs.bridge.leader import Leadership
 from jobs.metrics import BACKLOG, BACKLOG_AGE, RUN_QUEUE
 from jobs.queue import RunQueues
 
 MEASURE_EVERY_S = 5.0
-COUNTED_AT_MOST = 10_000
-"""A count reads that many entries of an index; what matters beyond is that it does not get less."""
 
 log = get_logger(__name__)
 
@@ -36,13 +34,11 @@ async def measure_forever(leadership: Leadership, queues: RunQueues) -> None:
 
 async def measure(queues: RunQueues) -> None:
     """Measure once. Raises PyMongoError or RedisError."""
-    tasks = Task.get_pymongo_collection()
     for priority in Priority:
-        waiting = {"status": TaskStatus.PENDING.value, "priority": priority.value}
-        first = await tasks.find_one(waiting, {"status_at": 1}, sort=[("_id", 1)])
-        age_s = (utc_now() - first["status_at"]).total_seconds() if first else 0.0
+        waiting = await backlog.measure(priority)
+        age_s = (utc_now() - waiting.since).total_seconds() if waiting.since else 0.0
         BACKLOG_AGE.labels(priority.value).set(max(0.0, age_s))
-        BACKLOG.labels(priority.value).set(await tasks.count_documents(waiting, limit=COUNTED_AT_MOST))
+        BACKLOG.labels(priority.value).set(waiting.tasks)
     RUN_QUEUE.labels("common").set(await queues.common.length())
     RUN_QUEUE.labels("suspects").set(await queues.suspects.length())
 

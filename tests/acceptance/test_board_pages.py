@@ -50,6 +50,7 @@ async def test_a_filter_is_part_of_the_address_and_takes_off_what_leaves_it(
     await expect(board.row(ended)).to_have_count(0)
     running = await submit(http, PROCESS, input={"data": "running", "iterations": LONG})
     await expect(board.row(running)).to_contain_text("RUNNING", timeout=TASK_MS)
+    await expect(board.page.locator(".services")).to_contain_text("1 worker is busy with", timeout=TASK_MS)
     await execute(http, "mutation ($id: ID!) { cancelTask(id: $id) { id } }", id=running)
     await expect(board.row(running)).to_have_count(0, timeout=TASK_MS)
 

@@ -76,6 +76,7 @@ SHARED: dict[str, tuple[str, Make]] = {
     "Query.item": (by_id("query", "item"), item),
     "Query.items": ("{ items { totalCount nodes { id } } }", item),
     "Query.taskKinds": ("{ taskKinds { name } }", item),
+    "Query.fleet": ("{ fleet { backlog { tasks } workers { name } } }", item),
     "Query.health": ("{ health { status } }", item),
     "Query.deadLetters": ("{ deadLetters { totalCount nodes { id } } }", letter),
     "Mutation.createItem": ('mutation { createItem(input: {name: "x"}) { id } }', item),

@@ -223,9 +223,10 @@ export const AskHealth: TypedDocumentNode<Pick<Fleet, "health">, Record<string, 
 `;
 
 type Count = { totalCount: number };
+export type Backlog = { priority: string; tasks: number; since: string | null };
 export type Fleet = {
   health: { status: "HEALTHY" | "DEGRADED" | "UNHEALTHY"; services: Service[] };
-  waiting: { nodes: { createdAt: string }[] };
+  fleet: { timestamp: string; backlog: Backlog[]; workers: { tasks: number }[] };
 } & Record<Status, Count>;
 
 const COUNTS = STATUSES.map((status) => `${status}: tasks(filter: { statuses: [${status}] }) { totalCount }`).join("\n");
@@ -233,7 +234,7 @@ const COUNTS = STATUSES.map((status) => `${status}: tasks(filter: { statuses: [$
 export const LookAtFleet: TypedDocumentNode<Fleet, Record<string, never>> = gql`
   query LookAtFleet {
     health { status services { name status latencyMs } }
-    waiting: tasks(first: 1, order: OLDEST_FIRST, filter: { statuses: [PENDING, QUEUED] }) { nodes { createdAt } }
+    fleet { timestamp backlog { priority tasks since } workers { tasks } }
     ${COUNTS}
   }
 `;
