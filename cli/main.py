@@ -31,6 +31,18 @@ app = typer.Typer(
 Count = Annotated[int, typer.Option(min=1, max=MOST_PROCESSES)]
 
 
+def _existing_folder(folder: Path) -> Path:
+    """Refuse a folder that was named and is not there."""
+    if folder != DEFAULT_KINDS and not folder.is_dir():
+        raise typer.BadParameter(f"expected a folder, and there is none at {folder}")
+    return folder
+
+
+KindsFolder = Annotated[
+    Path, typer.Option(help="A folder whose modules are kinds of your own.", callback=_existing_folder)
+]
+
+
 class BrokerOption(StrEnum):
     """Which broker brings tasks to the bridges."""
 
@@ -49,7 +61,7 @@ def up(
     broker: Annotated[BrokerOption, typer.Option(help="auto: RabbitMQ where it is installed.")] = BrokerOption.AUTO,
     demo: Annotated[bool, typer.Option(help="Run one task and draw its bar.")] = False,
     nginx: Annotated[bool | None, typer.Option(help="By default when there are several gateways.")] = None,
-    kinds: Annotated[Path, typer.Option(help="A folder whose modules are kinds of your own.")] = DEFAULT_KINDS,
+    kinds: KindsFolder = DEFAULT_KINDS,
     reload: Annotated[bool, typer.Option("--reload", help="Have saved kinds take effect at once.")] = False,
 ) -> None:
     """Start the whole stack on this machine and serve until Ctrl-C.
@@ -106,7 +118,7 @@ def documents(context: typer.Context) -> None:
 @app.command(context_settings=PASS_ON)
 def check_kinds(
     context: typer.Context,
-    kinds: Annotated[Path, typer.Option(help="A folder with kinds, as `headway up` takes it.")] = DEFAULT_KINDS,
+    kinds: KindsFolder = DEFAULT_KINDS,
 ) -> None:
     """Refuse kinds that can't run what is in flight: exits with 1 and says which tasks. Run it before a deploy."""
     _point_at_stack(DEFAULT_DATA)

@@ -18,13 +18,14 @@ TRIAL = (
 )
 """What every gateway does with the kinds first; a process of its own shows whether it can."""
 Snapshot = Mapping[Path, tuple[int, int]]
+NO_KINDS = ("test_", "conftest")
 
 
 def kind_files(folder: Path | None) -> list[Path]:
     """Return the modules of kinds in a folder, by name: not its tests, nor what begins with an underscore."""
     if folder is None or not folder.is_dir():
         return []
-    return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", "test_", "conftest")))
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", *NO_KINDS)))
 
 
 def name_kinds(folder: Path | None, environment: MutableMapping[str, str]) -> None:
@@ -63,9 +64,11 @@ async def reload_forever(folder: Path | None, seen: Snapshot, crew: Crew, say: C
 
 
 def snapshot(folder: Path | None) -> Snapshot:
-    """Return when each module of kinds was written, and how long it is."""
+    """Return when each module of kinds, or of what they share, was written, and how long it is."""
     found = {}
-    for path in (*kind_files(folder), *kind_files(PROJECT / "jobs" / "kinds")):
+    for path in (path for each in (folder, PROJECT / "jobs" / "kinds") if each for path in each.glob("*.py")):
+        if path.name.startswith(NO_KINDS):
+            continue
         try:
             status = path.stat()
         except FileNotFoundError:  # It went between the listing and this look.

@@ -47,7 +47,9 @@ def test_saved_new_and_removed_files_are_changes(tmp_path: Path) -> None:
     seen.append(snapshot(folder))
     (folder / "a.py").unlink()
     seen.append(snapshot(folder))
+    (folder / "_shared.py").write_text("")
+    seen.append(snapshot(folder))
     (folder / "test_a.py").write_text("")
 
-    assert [before == after for before, after in itertools.pairwise(seen)] == [False] * 3
+    assert [before == after for before, after in itertools.pairwise(seen)] == [False] * 4
     assert snapshot(folder) == seen[-1]
