@@ -148,8 +148,8 @@ async def test_any_kind_can_be_submitted_as_json(gateway: Gateway) -> None:
         ("importItems", {"format": "CSV", "content": " "}, "input.content", None),
         ("importItems", {"format": "CSV", "content": "name\n" + "x" * 20_000_000}, "input", None),
         ("importItems", {"format": "CSV", "content": "name\nx", "keyField": "iata"}, "input.keyField", None),
-        ("nothing", {}, "kind", "one of the installed kinds importItems, paintPicture, processData"),
-        ("", {}, "kind", "one of the installed kinds importItems, paintPicture, processData"),
+        ("nothing", {}, "kind", "one of the installed kinds exportItems, importItems, paintPicture, processData"),
+        ("", {}, "kind", "one of the installed kinds exportItems, importItems, paintPicture, processData"),
     ],
 )
 async def test_a_wrong_submit_names_the_field_and_stores_nothing(

@@ -227,8 +227,8 @@ async def test_the_installed_kinds_are_listed_by_name(gateway: Gateway) -> None:
     )
     assert (process["timeoutS"], process["maxAttempts"], process["isCpuBound"]) == (600.0, 3, True)
     assert process["inputSchema"]["properties"]["iterations"]["maximum"] == 10_000
-    assert kinds[0]["inputSchema"]["required"] == ["format"]
-    assert "keyField" in kinds[0]["inputSchema"]["properties"]
+    assert kinds[1]["inputSchema"]["required"] == ["format"]
+    assert "keyField" in kinds[1]["inputSchema"]["properties"]
     assert all(kind["description"] for kind in kinds)
 
 
