@@ -28,7 +28,7 @@ function sayBacklog({ timestamp, backlog }: Fleet["fleet"]): string {
 function sayWorkers({ workers }: Fleet["fleet"]): string {
   const tasks = workers.reduce((sum, worker) => sum + worker.tasks, 0);
   if (tasks === 0) return "No worker is busy.";
-  return `${workers.length} ${workers.length === 1 ? "worker is" : "workers are"} busy with ${tasks.toLocaleString("en")}.`;
+  return `${workers.length} ${workers.length === 1 ? "worker is" : "workers are"} busy with ${tasks.toLocaleString("en")} ${tasks === 1 ? "task" : "tasks"}.`;
 }
 
 /** Return the fleet as it was a few seconds ago at most, and how fast tasks ended and failed since the look before; nothing is asked while nobody looks. */
