@@ -1,11 +1,12 @@
 /** Batches: one with its roll-up and its tasks, and those among the latest tasks. */
-import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { Link } from "wouter";
+import { Problem } from "./attempt";
 import { sayDuration, sayRate, sayTime } from "./bar";
 import { BulkActions } from "./bulk";
-import { follow, sayError } from "./client";
-import { type Batch, BatchProgress, ListTasks } from "./documents";
+import { sayError } from "./client";
+import { BatchProgress, ListTasks } from "./documents";
+import { useFollowed } from "./followed";
 import { useLiveTasks } from "./live-tasks";
 import { TaskRows } from "./task-rows";
 import { useTitle } from "./title";
@@ -13,36 +14,12 @@ import { useTitle } from "./title";
 const LATEST = { filter: {}, after: null };
 const MOST_FOLLOWED = 10;
 
-function useBatch(id: string): { batch: Batch | null; error: string | null } {
-  const [batch, setBatch] = useState<Batch | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  useEffect(
-    () =>
-      follow(
-        BatchProgress,
-        { id },
-        ({ batchProgress }) => {
-          setBatch(batchProgress);
-          setError(null);
-        },
-        (cause) => setError(sayError(cause)),
-      ),
-    [id],
-  );
-  return { batch, error };
-}
-
 /** Show how far a batch is, how fast, and how many of its tasks have which status. */
 function RollUp({ id }: { id: string }) {
-  const { batch, error } = useBatch(id);
-  if (error) {
-    return (
-      <p role="alert" className="error">
-        {error}
-      </p>
-    );
-  }
-  if (!batch) return <p className="empty">Asking…</p>;
+  const { data, error } = useFollowed(BatchProgress, id);
+  if (error) return <Problem words={error} />;
+  if (!data) return <p className="empty">Asking…</p>;
+  const batch = data.batchProgress;
   return (
     <div className="head">
       <div className="head-line">
@@ -95,11 +72,7 @@ export function BatchesPage() {
     <>
       <h1>Batches</h1>
       <p className="hint">Those among your latest 100 tasks; any other is at its own address.</p>
-      {error && (
-        <p role="alert" className="error">
-          {sayError(error)}
-        </p>
-      )}
+      <Problem words={error && sayError(error)} />
       {data && ids.size === 0 && <p className="empty">None of your latest tasks belongs to a batch.</p>}
       {[...ids].slice(0, MOST_FOLLOWED).map((id) => (
         <section key={id} aria-label={`Batch ${id}`}>

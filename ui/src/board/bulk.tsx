@@ -1,5 +1,6 @@
 /** Cancelling or retrying all that match: first counted, then confirmed, then done in as many calls as it takes. */
 import { useEffect, useRef, useState } from "react";
+import { Problem } from "./attempt";
 import { change, sayError } from "./client";
 import type { TaskFilter } from "./documents";
 import { type BulkResult, CancelTasks, RetryTasks } from "./mutations";
@@ -71,11 +72,7 @@ function Confirmation({ step, filter, confirm, close }: ConfirmationProps) {
     <dialog ref={dialog} onClose={close} aria-labelledby="bulk-title">
       <h2 id="bulk-title">{matched === null ? "Counting…" : `${deed} ${matched} ${tasks}?`}</h2>
       <p>{sayFilter(filter)} Nothing is changed before you confirm.</p>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {done !== null && (
         <output>
           {done.toLocaleString("en")} {deed === "Cancel" ? "asked to stop" : "submitted again"}

@@ -1,6 +1,7 @@
 /** Dead letters: why each could not be run, and the two things to do about it. */
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
+import { Problem } from "./attempt";
 import { sayTime } from "./bar";
 import { ask, change, sayError } from "./client";
 import { type DeadLetter, DiscardDeadLetter, ListDeadLetters, ResendDeadLetter } from "./dead-letters";
@@ -35,11 +36,7 @@ export function DeadLettersPage() {
     <>
       <h1>Dead letters</h1>
       <p className="hint">Messages that nobody could read, and tasks of an unknown kind; each is kept for 30 days.</p>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {letters?.length === 0 && <p className="empty">There are none.</p>}
       {letters?.map((letter) => (
         <Letter

@@ -1,7 +1,9 @@
 /** An export: what goes into the file, then the task's live bar, then the file. */
 import { type FormEvent, useEffect, useRef, useState } from "react";
+import { Problem, useAttempt } from "./attempt";
 import { sayTime } from "./bar";
-import { authorization, change, credential, sayError } from "./client";
+import { Choice } from "./choice";
+import { authorization, change, credential } from "./client";
 import { FollowedTask, TaskPanel } from "./followed-task";
 import { ExportItems, ExportProgress, type ExportResult, type FileFormat, FORMATS, type ItemFilter } from "./items";
 import type { Export } from "./transfers";
@@ -38,44 +40,22 @@ function sayFile({ rows, bytes, expiresAt }: ExportResult): string {
 
 function ExportForm({ filter, started }: { filter: ItemFilter; started: (id: string) => void }) {
   const [format, setFormat] = useState<FileFormat>("CSV");
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const submit = async (): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
-      started((await change(ExportItems, { filter, format })).exportItems.id);
-    } catch (cause) {
-      setError(sayError(cause));
-      setBusy(false);
-    }
-  };
+  const { isBusy, error, attempt } = useAttempt();
   const onSubmit = (event: FormEvent): void => {
     event.preventDefault();
-    void submit();
+    void attempt(async () => started((await change(ExportItems, { filter, format })).exportItems.id));
   };
   const which = Object.keys(filter).length > 0 ? "The items that match the conditions" : "All items";
   return (
     <form onSubmit={onSubmit}>
       <p className="hint">{which}, as a file that can be imported again; it is kept for a day.</p>
       <div className="toolbar">
-        <label>
-          Format{" "}
-          <select value={format} onChange={(event) => setFormat(event.target.value as FileFormat)}>
-            {FORMATS.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Format" value={format} among={FORMATS} choose={setFormat} />
         <button type="submit" className="primary" disabled={isBusy}>
           Export
         </button>
       </div>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
     </form>
   );
 }
@@ -84,7 +64,7 @@ const SAVE = "Save the file";
 
 /** A link, which streams to the disk; where the gateway wants to know who asks, no link can tell it. */
 function SaveFile({ url }: { url: string }) {
-  const [error, setError] = useState<string | null>(null);
+  const { error, attempt } = useAttempt();
   if (!credential()) {
     return (
       <p>
@@ -94,17 +74,12 @@ function SaveFile({ url }: { url: string }) {
       </p>
     );
   }
-  const save = (): void => void fetchFile(url).then(() => setError(null), (cause: unknown) => setError(sayError(cause)));
   return (
     <div className="toolbar">
-      <button type="button" onClick={save}>
+      <button type="button" onClick={() => void attempt(() => fetchFile(url))}>
         {SAVE}
       </button>
-      {error && (
-        <span role="alert" className="error">
-          {error}
-        </span>
-      )}
+      <Problem as="span" words={error} />
     </div>
   );
 }

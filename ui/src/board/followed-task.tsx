@@ -1,9 +1,10 @@
 /** A task that a page has submitted, on that page: its live bar, and what it brought. */
-import { type ReactNode, type RefObject, useEffect, useRef, useState } from "react";
+import { type ReactNode, type RefObject, useEffect, useRef } from "react";
 import { type TypedDocumentNode } from "urql";
 import { Link } from "wouter";
-import { follow, sayError } from "./client";
+import { Problem } from "./attempt";
 import { hasEnded } from "./documents";
+import { useFollowed } from "./followed";
 import { Actions, Head, type Standing } from "./task-page";
 
 type PanelProps = {
@@ -48,33 +49,18 @@ type FollowedProps<Told extends Standing> = {
 
 /** Follow a task; say it when it has ended. */
 export function FollowedTask<Told extends Standing>({ id, document, ended, say, children }: FollowedProps<Told>) {
-  const [task, setTask] = useState<Told | null>(null);
-  const [error, setError] = useState<string | null>(null);
+  const { data, error } = useFollowed(document, id);
+  const task = data?.taskProgress ?? null;
   const latest = useRef(ended);
   useEffect(() => {
     latest.current = ended;
   });
-  useEffect(
-    () =>
-      follow(
-        document,
-        { id },
-        ({ taskProgress }) => {
-          setTask(taskProgress);
-          setError(null);
-          if (hasEnded(taskProgress.status)) latest.current?.();
-        },
-        (cause) => setError(sayError(cause)),
-      ),
-    [document, id],
-  );
+  useEffect(() => {
+    if (task && hasEnded(task.status)) latest.current?.();
+  }, [task]);
   return (
     <>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {task && <Head task={task}>{!hasEnded(task.status) && <Actions task={task} />}</Head>}
       {/* It is there before its text: only then does a screen reader say it. */}
       <output>{task && say(task)}</output>

@@ -1,9 +1,10 @@
 /** An import: the file and how to read it, then the task's live bar, then what became of the rows. */
 import { type FormEvent, useEffect, useRef, useState } from "react";
-import { sayError } from "./client";
+import { Problem, useAttempt } from "./attempt";
+import { Choice } from "./choice";
 import { FollowedTask, TaskPanel } from "./followed-task";
 import { type ChosenFile, columnsOf, firstLines, submitImport } from "./import-file";
-import { type FileFormat, FORMATS, ImportProgress, type ImportResult } from "./items";
+import { FORMATS, ImportProgress, type ImportResult } from "./items";
 import type { Import } from "./transfers";
 import { ValueView } from "./value-view";
 
@@ -54,24 +55,13 @@ function sayResult({ inserted, updated, rejected, rejectedTotal }: ImportResult)
 function ImportForm({ chosen, started }: { chosen: ChosenFile; started: (id: string) => void }) {
   const [format, setFormat] = useState(chosen.format);
   const [wanted, setWanted] = useState("name");
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
+  const { isBusy, error, attempt } = useAttempt();
   const read = { ...chosen, format };
   const keys = [...new Set(["name", ...columnsOf(read)])];
   const key = keys.includes(wanted) ? wanted : "name";
-  const submit = async (): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
-      started(await submitImport(read, key));
-    } catch (cause) {
-      setError(sayError(cause));
-      setBusy(false);
-    }
-  };
   const onSubmit = (event: FormEvent): void => {
     event.preventDefault();
-    void submit();
+    void attempt(async () => started(await submitImport(read, key)));
   };
   return (
     <form onSubmit={onSubmit}>
@@ -81,31 +71,13 @@ function ImportForm({ chosen, started }: { chosen: ChosenFile; started: (id: str
       </p>
       <pre>{firstLines(chosen)}</pre>
       <div className="toolbar">
-        <label>
-          Format{" "}
-          <select value={format} onChange={(event) => setFormat(event.target.value as FileFormat)}>
-            {FORMATS.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
-        <label>
-          Key{" "}
-          <select value={key} onChange={(event) => setWanted(event.target.value)}>
-            {keys.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Format" value={format} among={FORMATS} choose={setFormat} />
+        <Choice label="Key" value={key} among={keys} choose={setWanted} />
         <button type="submit" className="primary" disabled={isBusy}>
           {isBusy ? "Sending…" : "Import"}
         </button>
       </div>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
     </form>
   );
 }

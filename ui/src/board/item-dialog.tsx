@@ -1,7 +1,8 @@
 /** One item in a dialog: made, changed, or removed after a confirmation. */
 import { type FormEvent, useEffect, useRef, useState } from "react";
+import { Problem, useAttempt } from "./attempt";
 import { sayTime } from "./bar";
-import { ask, change, sayError } from "./client";
+import { ask, change } from "./client";
 import { CreateItem, DeleteItem, type Item, type ItemInput, OneItem, UpdateItem } from "./items";
 import { draftOf, type ItemDraft, readDraft } from "./item-draft";
 
@@ -15,27 +16,17 @@ export function ItemDialog({ id, done, close }: DialogProps) {
   const [isDirty, setDirty] = useState(false);
   const [isWarned, setWarned] = useState(false);
   const [isAsked, setAsked] = useState(false);
-  const [error, setError] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, fail, attempt } = useAttempt();
   useEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
     if (id === null) return;
-    ask(OneItem, { id }).then(
-      (data) => setItem(data.item),
-      (cause: unknown) => setError(sayError(cause)),
-    );
-  }, [id]);
-  const attempt = async (act: () => Promise<Outcome>): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
+    ask(OneItem, { id }).then((data) => setItem(data.item), fail);
+  }, [id, fail]);
+  const finish = (act: () => Promise<Outcome>): void =>
+    void attempt(async () => {
       done(await act());
       dialog.current?.close();
-    } catch (cause) {
-      setError(sayError(cause));
-      setBusy(false);
-    }
-  };
+    });
   const save = async (input: Partial<ItemInput>): Promise<Outcome> => {
     if (item) return { deed: "changed", item: (await change(UpdateItem, { id: item.id, input })).updateItem };
     return { deed: "made", item: (await change(CreateItem, { input: input as ItemInput })).createItem };
@@ -53,14 +44,10 @@ export function ItemDialog({ id, done, close }: DialogProps) {
   return (
     <dialog ref={dialog} className="item-dialog" onCancel={keepChanges} onClose={close} aria-labelledby="item-title">
       <h2 id="item-title">{isAsked ? `Remove “${item?.name}”?` : id === null ? "New item" : "Item"}</h2>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {isWarned && isDirty && <p role="alert">Your changes are not saved. Save them, or press Escape again to give them up.</p>}
       {item && isAsked && (
-        <Question isBusy={isBusy} yes={() => void attempt(() => remove(item))} no={() => setAsked(false)} />
+        <Question isBusy={isBusy} yes={() => finish(() => remove(item))} no={() => setAsked(false)} />
       )}
       {(item || id === null) && (
         <div hidden={isAsked}>
@@ -69,7 +56,7 @@ export function ItemDialog({ id, done, close }: DialogProps) {
             isBusy={isBusy}
             isDirty={isDirty}
             tellDirty={setDirty}
-            save={(draft) => void attempt(async () => save(readDraft(draft, item)))}
+            save={(draft) => finish(async () => save(readDraft(draft, item)))}
             askToRemove={() => setAsked(true)}
             dismiss={dismiss}
           />

@@ -4,6 +4,7 @@ import "./items.css";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useAddress, useQuery } from "./address";
+import { Problem } from "./attempt";
 import { sayTime } from "./bar";
 import { ExportPanel } from "./export-panel";
 import { ImportPanel } from "./import-panel";
@@ -53,11 +54,7 @@ export function ItemsPage({ id }: { id: string | undefined }) {
         <Count list={list} />
       </div>
       <output className="note">{note}</output>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {(importing.chosen || importing.id) && <ImportPanel importing={importing} ended={list.reload} />}
       {exporting.isOpen && <ExportPanel exporting={exporting} filter={filter} />}
       <ItemRows list={list} />

@@ -2,6 +2,8 @@
 import { type FormEvent, useState } from "react";
 import { useQuery } from "urql";
 import { Link, useLocation } from "wouter";
+import { Problem, useAttempt } from "./attempt";
+import { Choice } from "./choice";
 import { change, sayError } from "./client";
 import { type Kind, Kinds } from "./documents";
 import { type Field, fieldsOf, inputOf } from "./input-fields";
@@ -19,11 +21,7 @@ export function SubmitPage({ name }: { name: string | undefined }) {
   return (
     <>
       <h1>Submit a task</h1>
-      {error && (
-        <p role="alert" className="error">
-          {sayError(error)}
-        </p>
-      )}
+      <Problem words={error && sayError(error)} />
       <ul className="choices" aria-label="Kinds">
         {data?.taskKinds.map((one) => (
           <li key={one.name}>
@@ -43,28 +41,20 @@ function KindForm({ kind }: { kind: Kind }) {
   const [answers, setAnswers] = useState<Record<string, string>>({});
   const [priority, setPriority] = useState<Priority>("NORMAL");
   const [copies, setCopies] = useState(1);
-  const [error, setError] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, attempt } = useAttempt();
   const fields = fieldsOf(kind.inputSchema);
   const submit = async (): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
-      const task = { kind: kind.name, input: inputOf(fields, answers), options: { priority } };
-      if (copies > 1) {
-        const inputs = Array.from({ length: copies }, () => task);
-        navigate(`/batches/${(await change(SubmitTasks, { inputs })).submitTasks.id}`);
-      } else {
-        navigate(`/tasks/${(await change(SubmitTask, task)).submitTask.id}`);
-      }
-    } catch (cause) {
-      setError(sayError(cause));
-      setBusy(false);
+    const task = { kind: kind.name, input: inputOf(fields, answers), options: { priority } };
+    if (copies > 1) {
+      const inputs = Array.from({ length: copies }, () => task);
+      navigate(`/batches/${(await change(SubmitTasks, { inputs })).submitTasks.id}`);
+    } else {
+      navigate(`/tasks/${(await change(SubmitTask, task)).submitTask.id}`);
     }
   };
   const onSubmit = (event: FormEvent): void => {
     event.preventDefault();
-    void submit();
+    void attempt(submit);
   };
   return (
     <form className="panel form" onSubmit={onSubmit}>
@@ -80,14 +70,7 @@ function KindForm({ kind }: { kind: Kind }) {
         />
       ))}
       <div className="toolbar">
-        <label>
-          Priority{" "}
-          <select value={priority} onChange={(event) => setPriority(event.target.value as Priority)}>
-            {PRIORITIES.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </label>
+        <Choice label="Priority" value={priority} among={PRIORITIES} choose={setPriority} />
         <label>
           How many{" "}
           <input type="number" min={1} max={MOST} value={copies} onChange={(event) => setCopies(event.target.valueAsNumber)} />
@@ -96,11 +79,7 @@ function KindForm({ kind }: { kind: Kind }) {
           Submit
         </button>
       </div>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
     </form>
   );
 }

@@ -1,41 +1,27 @@
 /** One task: its bar, what can be done about it, its timeline and log, what went in and what came out. */
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
+import { Problem, useAttempt } from "./attempt";
 import { Bar, paceOf, sayDuration, sayProgress, sayRate, sayTime, StatusWord } from "./bar";
-import { ask, change, follow, sayError } from "./client";
+import { ask, change } from "./client";
 import { type FullTask, hasEnded, type Payload, type Task, TaskPayload, TaskProgress } from "./documents";
+import { useFollowed } from "./followed";
 import { CancelTask, RetryTask } from "./mutations";
 import { LogView, TimelineView, useTaskEvents } from "./task-events";
 import { useTitle } from "./title";
 import { ValueView } from "./value-view";
 
 function useTask(id: string): { task: FullTask | null; payload: Payload | null; error: string | null } {
-  const [task, setTask] = useState<FullTask | null>(null);
+  const { data, error, fail } = useFollowed(TaskProgress, id);
   const [payload, setPayload] = useState<Payload | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  useEffect(
-    () =>
-      follow(
-        TaskProgress,
-        { id },
-        ({ taskProgress }) => {
-          setTask(taskProgress);
-          setError(null);
-        },
-        (cause) => setError(sayError(cause)),
-      ),
-    [id],
-  );
+  const task = data?.taskProgress ?? null;
   const isThere = task !== null;
   const ended = task !== null && hasEnded(task.status);
   useEffect(() => {
     if (!isThere) return;
-    ask(TaskPayload, { id }).then(
-      (data) => setPayload(data.task),
-      (cause: unknown) => setError(sayError(cause)),
-    );
+    ask(TaskPayload, { id }).then((answer) => setPayload(answer.task), fail);
     // oxlint-disable-next-line react/exhaustive-effect-dependencies -- the end brings the result.
-  }, [id, isThere, ended]);
+  }, [id, isThere, ended, fail]);
   return { task, payload, error };
 }
 
@@ -48,11 +34,7 @@ export function TaskPage({ id }: { id: string }) {
       <h1>
         {task?.kind ?? "Task"} <code className="full-id">{id}</code>
       </h1>
-      {error && (
-        <p role="alert" className="error">
-          {error}
-        </p>
-      )}
+      <Problem words={error} />
       {task && (
         <Head task={task}>
           <Actions task={task} />
@@ -114,19 +96,7 @@ export function Head({ task, children }: { task: Standing; children: ReactNode }
 
 export function Actions({ task }: { task: Standing }) {
   const [, navigate] = useLocation();
-  const [error, setError] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
-  const attempt = async (act: () => Promise<void>): Promise<void> => {
-    setBusy(true);
-    setError(null);
-    try {
-      await act();
-    } catch (cause) {
-      setError(sayError(cause));
-    } finally {
-      setBusy(false);
-    }
-  };
+  const { isBusy, error, attempt } = useAttempt();
   const cancel = async (): Promise<void> => {
     await change(CancelTask, { id: task.id });
   };
@@ -136,11 +106,7 @@ export function Actions({ task }: { task: Standing }) {
   };
   return (
     <span className="actions">
-      {error && (
-        <span role="alert" className="error">
-          {error}
-        </span>
-      )}
+      <Problem as="span" words={error} />
       {hasEnded(task.status) ? (
         <button type="button" disabled={isBusy} onClick={() => void attempt(retry)}>
           Retry

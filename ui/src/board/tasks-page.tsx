@@ -1,6 +1,7 @@
 /** The board itself: the fleet at a glance, whose tiles filter the live list below. */
 import { useQuery } from "urql";
 import { useSearchParams } from "wouter";
+import { Problem } from "./attempt";
 import { BulkActions } from "./bulk";
 import { Kinds, STATUSES, type TaskFilter } from "./documents";
 import { FleetGlance } from "./fleet";
@@ -41,11 +42,7 @@ export function TasksPage() {
           {live.tasks.length.toLocaleString("en")} shown{live.hasMore && ", more below"}
         </span>
       </div>
-      {live.error && (
-        <p role="alert" className="error">
-          {live.error}
-        </p>
-      )}
+      <Problem words={live.error} />
       <TaskRows live={live} label="Tasks, the latest first" />
     </>
   );
