@@ -3,25 +3,19 @@
 A content stays while a task's input names it under `content_id`, and for an hour after its upload or its last submit.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
-
-from pymongo.errors import PyMongoError
 
 from core import gridfs
 from core.clock import utc_now
 from core.documents import Content, ContentState, Task
 from core.errors import NotFound
-from core.telemetry import get_logger
 
 UNUSED_FOR = timedelta(hours=1)
 LOOK_AGAIN_AFTER = timedelta(days=1)
 """How long a content outlives the last task that named it, at most."""
 BATCH = 100
-
-log = get_logger(__name__)
 
 
 async def store(owner: str, pieces: AsyncIterator[bytes]) -> Content:
@@ -30,23 +24,12 @@ async def store(owner: str, pieces: AsyncIterator[bytes]) -> Content:
     state = ContentState(owner=owner, expire_at=now + UNUSED_FOR)
     content = Content(chunkSize=gridfs.CHUNK_BYTES, uploadDate=now, metadata=state)
     await content.insert()
-    try:
+    async with gridfs.whole_or_nothing(Content, content.id):
         content.length = await gridfs.write(Content, content.id, pieces)
         await Content.get_pymongo_collection().update_one(
             {"_id": content.id}, {"$set": {"length": content.length, "metadata.is_complete": True}}
         )
-    except BaseException:
-        dropping = asyncio.create_task(_drop_what_came(content.id), name=f"drop content {content.id}")
-        await asyncio.shield(dropping)
-        raise
     return content
-
-
-async def _drop_what_came(content_id: UUID) -> None:
-    try:
-        await gridfs.drop(Content, content_id)
-    except PyMongoError as exc:
-        log.warning("Left a broken upload to the sweep", content_id=str(content_id), reason=str(exc))
 
 
 async def claim(content_id: UUID, owner: str) -> None:

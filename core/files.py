@@ -6,7 +6,6 @@ Every attempt writes a file of its own. While it does, it renews the file's time
 and swept, at the latest after UNFINISHED_FOR. So is a whole file whose task did not succeed with it.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -14,23 +13,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pymongo.errors import PyMongoError
-
 from core import gridfs
 from core.clock import utc_now
 from core.documents import Task
 from core.errors import NotFound
 from core.file_document import File, FileState
 from core.states import HELD, TaskStatus
-from core.telemetry import get_logger
 
 KEPT_FOR = timedelta(days=1)
 UNFINISHED_FOR = timedelta(minutes=10)
 """How long a file stays that nobody writes to any more."""
 RENEW_EVERY_S = 5.0
 BATCH = 100
-
-log = get_logger(__name__)
 
 
 class FileLost(Exception):
@@ -48,15 +42,11 @@ async def store(task_id: UUID, attempt: int, filename: str, media_type: str, pie
     state = FileState(task_id=task_id, attempt=attempt, media_type=media_type, expire_at=now + UNFINISHED_FOR)
     file = File(chunkSize=gridfs.CHUNK_BYTES, uploadDate=now, filename=filename, metadata=state)
     await file.insert()
-    try:
+    async with gridfs.whole_or_nothing(File, file.id):
         async with aclosing(_renewing(file.id, pieces)) as renewed:
             file.length = await gridfs.write(File, file.id, renewed)
         state.kept_until = utc_now() + KEPT_FOR
         await _keep(file.id, {"length": file.length, "metadata.kept_until": state.kept_until})
-    except BaseException:
-        dropping = asyncio.create_task(_drop_what_came(file.id), name=f"drop file {file.id}")
-        await asyncio.shield(dropping)
-        raise
     return file
 
 
@@ -79,13 +69,6 @@ async def _keep(file_id: UUID, values: dict[str, Any]) -> None:
     )
     if not found.matched_count:
         raise FileLost("expected the file that is being written to be there still")
-
-
-async def _drop_what_came(file_id: UUID) -> None:
-    try:
-        await gridfs.drop(File, file_id)
-    except PyMongoError as exc:
-        log.warning("Left an unfinished file to the sweep", file_id=str(file_id), reason=str(exc))
 
 
 async def find(file_id: UUID, visible: dict[str, Any]) -> File:

@@ -4,17 +4,23 @@ Knows a file's document by its class only: whose it is and when it goes is for t
 https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
 """
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from beanie import Document
 from pymongo import ASCENDING
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError
 
 from core.errors import NotFound
+from core.telemetry import get_logger
 
 CHUNK_BYTES = 255 * 1024
+
+log = get_logger(__name__)
 
 
 def chunks(files: type[Document]) -> AsyncCollection[dict[str, object]]:
@@ -38,6 +44,24 @@ async def write(files: type[Document], file_id: UUID, pieces: AsyncIterator[byte
     if pending:
         await collection.insert_one({"files_id": file_id, "n": n, "data": bytes(pending)})
     return length
+
+
+@asynccontextmanager
+async def whole_or_nothing(files: type[Document], file_id: UUID) -> AsyncIterator[None]:
+    """Remove a file if the block that writes it fails or is cancelled."""
+    try:
+        yield
+    except BaseException:
+        dropping = asyncio.create_task(_drop_what_came(files, file_id), name=f"drop file {file_id}")
+        await asyncio.shield(dropping)
+        raise
+
+
+async def _drop_what_came(files: type[Document], file_id: UUID) -> None:
+    try:
+        await drop(files, file_id)
+    except PyMongoError as exc:
+        log.warning("Left an unfinished file to the sweep", file_id=str(file_id), reason=str(exc))
 
 
 async def read(files: type[Document], file_id: UUID) -> AsyncGenerator[bytes, None]:

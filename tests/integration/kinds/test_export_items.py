@@ -143,7 +143,7 @@ async def test_attempt_after_a_killed_worker_leaves_one_file_and_it_is_whole(mon
     await put_items()
     first = DiesAtProgress()
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_drop_what_came", _nothing)
+        patch.setattr(gridfs, "_drop_what_came", _nothing)
         with pytest.raises(WorkerDied):
             await export(ExportFormat.NDJSON, first)
     assert await what_is_left() > (1, 0)
@@ -154,7 +154,7 @@ async def test_attempt_after_a_killed_worker_leaves_one_file_and_it_is_whole(mon
     assert await what_is_left() == (1, -(-result.bytes // 40))
 
 
-async def _nothing(_file_id: object) -> None:
+async def _nothing(*_: object) -> None:
     """What a killed worker does."""
 
 
