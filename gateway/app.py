@@ -79,7 +79,7 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
             app.state.uploads = Uploads(replica, caps, limits)
-            app.state.downloads = Downloads(replica, caps, limits)
+            app.state.downloads = Downloads(replica, caps)
             yield
 
     app = Starlette(

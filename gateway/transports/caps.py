@@ -52,6 +52,22 @@ class Tally:
             self.give_back(holder)
 
 
+class Transfers(Tally):
+    """How many files each caller sends or fetches, and the most that one may, and all may together."""
+
+    def __init__(self, what: str, most: int, in_all: int) -> None:
+        super().__init__(f"{what} of one caller", f"{what}_per_caller", most)
+        self._what = what
+        self._in_all = in_all
+
+    def take(self, holder: str) -> None:
+        """Count one more for `holder`. Raises CapReached, and then counts nothing."""
+        if len(self) >= self._in_all:
+            REFUSED.labels(self._what).inc()
+            raise CapReached(f"Expected at most {self._in_all} {self._what} at a time")
+        super().take(holder)
+
+
 class Caps:
     """One replica's counts."""
 
@@ -59,8 +75,8 @@ class Caps:
         per_address = limits.connections_per_address
         self.connections = Tally("connections from one address", "connections_per_address", per_address)
         self.sockets = Tally("WebSockets and event streams from one address", "sockets_per_address", per_address)
-        self.uploads = Tally("uploads of one caller", "uploads_per_caller", limits.uploads_per_caller)
-        self.downloads = Tally("downloads of one caller", "downloads_per_caller", limits.downloads_per_caller)
+        self.uploads = Transfers("uploads", limits.uploads_per_caller, limits.uploads)
+        self.downloads = Transfers("downloads", limits.downloads_per_caller, limits.downloads)
         reservations = limits.stream_reservations_per_caller
         self.reservations = Tally("reserved event streams of one caller", "reservations_per_caller", reservations)
         self._proxies = _networks(limits.trusted_proxies)

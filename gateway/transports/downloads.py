@@ -1,6 +1,5 @@
 """`GET /files/{id}`: a file that a task made, streamed out of GridFS to whoever may see the task."""
 
-import math
 import re
 from contextlib import ExitStack
 from uuid import UUID
@@ -15,15 +14,11 @@ from core.documents import Role
 from core.errors import BadUserInput, HeadwayError, NotFound
 from core.file_document import File
 from core.ids import parse_id
-from gateway.metrics import REFUSED
 from gateway.replica import Replica
 from gateway.responses import json_error
 from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
-from gateway.transports.limits import EdgeLimits
-from gateway.transports.plain import error_response
+from gateway.transports.plain import caller_of, charge_for, error_response
 
-COST_PER_MB = 100
-"""Taken from the caller's budget for each million bytes begun, before the first is sent."""
 FIXED_HEADERS = {
     "cache-control": "private, no-store",
     "x-content-type-options": "nosniff",
@@ -38,10 +33,9 @@ MAX_NAME_CHARS = 100
 class Downloads:
     """Serves files, a bounded number at a time; of each, one chunk is in memory."""
 
-    def __init__(self, replica: Replica, caps: Caps, limits: EdgeLimits) -> None:
+    def __init__(self, replica: Replica, caps: Caps) -> None:
         self._replica = replica
         self._caps = caps
-        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the file. One that is not there, not yet, no longer or not the caller's is 404 all the same."""
@@ -64,14 +58,8 @@ class Downloads:
             return Response(status_code=304, headers={**FIXED_HEADERS, "etag": headers["etag"]})
         if request.method == "HEAD":
             return Response(headers=headers)
-        if len(self._caps.downloads) >= self._limits.downloads:
-            REFUSED.labels("downloads").inc()
-            return _too_many(f"Expected at most {self._limits.downloads} downloads at a time")
-        held.enter_context(
-            self._caps.downloads.hold(principal.counted_as(request.client.host if request.client else ""))
-        )
-        if self._replica.budget is not None:
-            await self._replica.budget.charge(principal.owner, COST_PER_MB * math.ceil(file.length / 1_000_000))
+        held.enter_context(self._caps.downloads.hold(caller_of(request, principal)))
+        await charge_for(self._replica, principal.owner, file.length)
         return StreamingResponse(gridfs.read(File, file.id), headers=headers)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import codecs
-import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -18,7 +17,7 @@ from gateway.replica import Replica
 from gateway.responses import json_error, json_response
 from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.limits import EdgeLimits
-from gateway.transports.plain import error_response
+from gateway.transports.plain import caller_of, charge_for, error_response
 from gateway.transports.refusal import Refusal, expect_plain_body
 
 CONTENT_TYPES = ("text/csv", "application/x-ndjson", "application/octet-stream")
@@ -27,8 +26,6 @@ DISCARDED_BYTES = 32 * 1024 * 1024
 DISCARD_TIMEOUT_S = 10.0
 MAX_UNUSED = 100
 """Contents of one owner that no task has named yet; each goes after an hour."""
-COST_PER_MB = 100
-"""Taken from the owner's budget for each million bytes begun, of what is declared; without a length, of the most."""
 
 
 class Uploads:
@@ -38,7 +35,6 @@ class Uploads:
         self._replica = replica
         self._caps = caps
         self._limits = limits
-        self._running = 0
 
     async def __call__(self, request: Request) -> Response:
         """Store the body and answer with its id; a body that does not come whole leaves nothing behind."""
@@ -58,26 +54,19 @@ class Uploads:
         principal.require(Role.OPERATOR, "POST /imports/content")
         owner = principal.owner
         _check_headers(request, self._limits.max_import_bytes)
-        if self._running >= self._limits.uploads:
-            REFUSED.labels("uploads").inc()
-            raise _too_many(f"Expected at most {self._limits.uploads} uploads at a time")
-        self._running += 1
         try:
-            with self._caps.uploads.hold(principal.counted_as(request.client.host if request.client else "")):
+            with self._caps.uploads.hold(caller_of(request, principal)):
                 content = await self._store(owner, request)
         except CapReached as exc:
             raise _too_many(str(exc)) from exc
-        finally:
-            self._running -= 1
         return json_response({"contentId": str(content.id), "bytes": content.length}, 201)
 
     async def _store(self, owner: str, request: Request) -> Content:
         if await contents.count_unused(owner) >= MAX_UNUSED:
             REFUSED.labels("unused_contents").inc()
             raise _too_many(f"Expected at most {MAX_UNUSED} contents that no task names yet")
-        if self._replica.budget is not None:
-            size = _declared_length(request) or self._limits.max_import_bytes
-            await self._replica.budget.charge(owner, COST_PER_MB * math.ceil(size / 1_000_000))
+        # By what is declared; without a length, by the most.
+        await charge_for(self._replica, owner, _declared_length(request) or self._limits.max_import_bytes)
         return await contents.store(owner, self._pieces(request))
 
     async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
