@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeGuard, TypeVar, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -114,34 +114,33 @@ def kind(
         raise ValueError(f"max_attempts: expected at least 1, got {max_attempts}")
 
     def declare(function: F) -> F:
-        hints = get_type_hints(function)
-        models = (hints.get("input"), hints.get("return"))
-        if not all(isinstance(model, type) and issubclass(model, BaseModel) for model in models):
-            raise TypeError(
-                f"{function.__name__}: expected annotations (ctx, input: a Pydantic model) -> a Pydantic model"
-            )
-        first, *rest = function.__name__.split("_")
-        name = first + "".join(word.capitalize() for word in rest)
+        models, name = _models_of(function), _name_of(function)
         known = _registry.get(name)
         if known and known.function.__module__ != function.__module__:
             raise TypeError(f"{name}: a kind of this name is declared in {known.function.__module__} too")
-        input_model, result_model = models
-        assert input_model is not None
-        assert result_model is not None
-        _registry[name] = Kind(
-            name,
-            inspect.getdoc(function) or "",
-            input_model,
-            result_model,
-            function,
-            timeout_s,
-            max_attempts,
-            check,
-            spreads_input,
-        )
+        description = inspect.getdoc(function) or ""
+        _registry[name] = Kind(name, description, *models, function, timeout_s, max_attempts, check, spreads_input)
         return function
 
     return declare
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    first, *rest = function.__name__.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _models_of(function: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel]]:
+    """Return the models of what goes in and what comes out. Raises TypeError."""
+    hints = get_type_hints(function)
+    taken, given = hints.get("input"), hints.get("return")
+    if not (_is_model(taken) and _is_model(given)):
+        raise TypeError(f"{function.__name__}: expected annotations (ctx, input: a Pydantic model) -> a Pydantic model")
+    return taken, given
+
+
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def kind_of(function: Callable[..., Any]) -> Kind:
