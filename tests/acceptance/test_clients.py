@@ -1,12 +1,8 @@
 """Clients that people use, many at a time: the Python gql client, and those of npm on Node, with npm's audits."""
 
 import asyncio
-import os
-import re
-import shutil
 from contextlib import AsyncExitStack
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from gql import GraphQLRequest
@@ -15,9 +11,9 @@ from playwright.async_api import Browser
 
 from core.events import Cursor
 from tests.acceptance.api import FOLLOW, PROCESS, Task, check_story, follow, http_session, submit, ws_session
+from tests.acceptance.programs import pass_on_node
 from tests.running_stack import RunningStack
 
-NODE_TESTS = Path(__file__).parents[1] / "node"
 NODE_TIMEOUT_S = 90.0
 MANY = 50
 FOLLOW_WITHOUT_A_LIBRARY = """
@@ -108,26 +104,4 @@ async def test_browser_follows_a_task_without_a_library(stack: RunningStack, bro
 
 @pytest.mark.parametrize("file", ["audits.test.mjs", "clients.test.mjs"])
 async def test_on_node(stack: RunningStack, file: str) -> None:
-    node = shutil.which("node")
-    assert node, "no node on the PATH: `make test` brings one"
-    assert (NODE_TESTS / "node_modules").is_dir(), f"run `npm ci` in {NODE_TESTS}, or `make test`"
-    process = await asyncio.create_subprocess_exec(
-        node,
-        "--test-reporter=tap",  # Later versions of Node.js have another default.
-        file,
-        cwd=NODE_TESTS,
-        env={"PATH": os.environ["PATH"], "HEADWAY_URL": stack.url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(NODE_TIMEOUT_S):
-            out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    said = out.decode()
-    assert process.returncode == 0, said
-    assert re.search(r"^# fail 0$", said, re.MULTILINE), said
-    assert re.search(r"^# skipped 0$", said, re.MULTILINE), said
+    await pass_on_node(file, NODE_TIMEOUT_S, HEADWAY_URL=stack.url)

@@ -11,6 +11,7 @@ from gql import GraphQLRequest
 from gateway.identity.settings import IdentitySettings
 from gateway.transports.limits import EdgeLimits
 from tests.acceptance.api import execute, http_session, ws_session
+from tests.acceptance.programs import printed_by
 from tests.running_stack import RunningStack
 
 ROOT = Path(__file__).parents[2]
@@ -24,28 +25,11 @@ def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-async def run_script(script: str, url: str) -> bytes:
+async def run_script(script: str, url: str) -> str:
     """Run a block as a shell would and return what it printed; it has to succeed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euc",
-        script,
-        cwd=ROOT,
-        env={"PATH": path, "HEADWAY_URL": url},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(COMMAND_TIMEOUT_S):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()
-    return said
+    command = ("bash", "-euc", script)
+    return await printed_by(*command, cwd=ROOT, within_s=COMMAND_TIMEOUT_S, PATH=path, HEADWAY_URL=url)
 
 
 async def test_graphql_examples_submit_follow_and_list(stack: RunningStack) -> None:
@@ -68,13 +52,13 @@ async def test_graphql_examples_submit_follow_and_list(stack: RunningStack) -> N
 async def test_command_line_examples_run_to_success(stack: RunningStack) -> None:
     [script] = [block for block in blocks("sh") if "headway submit" in block]
     said = await run_script(script, stack.url)
-    assert b'"totalProcessed": 50' in said
-    assert b'"rejectedTotal": 0' in said  # Other tests may have imported the same names: then these were updated.
+    assert '"totalProcessed": 50' in said
+    assert '"rejectedTotal": 0' in said  # Other tests may have imported the same names: then these were updated.
 
 
 async def test_curl_follows_a_task_by_an_event_stream(stack: RunningStack) -> None:
     [script] = blocks("sh", CLIENTS)
-    said = (await run_script(script, stack.url)).decode()
+    said = await run_script(script, stack.url)
     assert said.startswith(":\n\nevent: next\n")
     statuses = re.findall(r'^data: .*"status":"([A-Z]+)"', said, re.MULTILINE)
     assert statuses[-1] == "SUCCEEDED"

@@ -3,10 +3,8 @@
 import asyncio
 import importlib.util
 import json
-import os
 import re
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -22,10 +20,10 @@ import pytest
 from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
 
 from core.events import Cursor
+from tests.acceptance.programs import NODE_TESTS, pass_on_node, printed_by
 from tests.integration.gateway_schema.proxy import Proxy, proxied
 from tests.running_stack import PROJECT, RunningStack, clean_environment, descendants, start_stack
 
-NODE_TESTS = PROJECT / "tests" / "node"
 TSC = PROJECT / "ui" / "node_modules" / ".bin" / "tsc"
 PAGE = (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8")
 BLOCKS = re.compile(r"^```(?:ts|python|bash)\n((?:#!.*\n)?(?:#|//) (\w+\.\w+).*\n(?s:.*?))^```$", re.MULTILINE)
@@ -270,43 +268,16 @@ async def test_curl_says_what_no_other_try_would_change(
     assert descendants(shell.mark) == []
 
 
-async def run_node(folder: Path, *arguments: str | Path, **environment: str) -> str:
-    """Return what Node.js printed; it has to succeed."""
-    process = await asyncio.create_subprocess_exec(
-        *arguments,
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, out.decode()
-    return out.decode()
-
-
 async def test_typescript_compiles_and_follows_on_node(signed_stack: RunningStack, recipes: Path) -> None:
-    node = shutil.which("node")
-    assert node, "no node on the PATH: `make test` brings one"
-    assert (NODE_TESTS / "node_modules").is_dir(), f"run `npm ci` in {NODE_TESTS}, or `make test`"
     (recipes / "node_modules").symlink_to(NODE_TESTS / "node_modules")
     (recipes / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     (recipes / "tsconfig.json").write_text(json.dumps({"compilerOptions": COMPILER_OPTIONS}), encoding="utf-8")
-    await run_node(recipes, TSC, "--project", ".")
-    said = await run_node(
-        NODE_TESTS,
-        node,
-        "--test-reporter=tap",  # Later versions of Node.js have another default.
+    await printed_by(TSC, "--project", ".", cwd=recipes, within_s=WITHIN_S)
+    await pass_on_node(
         "recipes.test.mjs",
+        WITHIN_S,
         HEADWAY_URL=signed_stack.url,
         HEADWAY_RECIPES=str(recipes),
         HEADWAY_JWT_SECRET=SECRET,
         HEADWAY_CLAIMS=json.dumps(CLAIMS),
     )
-    assert re.search(r"^# fail 0$", said, re.MULTILINE), said
-    assert re.search(r"^# skipped 0$", said, re.MULTILINE), said
