@@ -44,16 +44,7 @@ FILMS = (("harbour", 400), ("holiday", 900), ("interview", 250), ("wedding", 1_6
 async def fill(stack: RunningStack) -> dict[str, tuple[str, ...]]:
     """Fill the stack with what a board is for; return where each page is, and what must be on it."""
     async with http_session(stack.url) as http:
-        goods = [
-            {
-                "name": f"{name} {colour}",
-                "description": f"A {colour} {name.lower()} for the office",
-                "metadata": {"colour": colour, "stock": 7 * len(name), "price": 0.25 * at},
-            }
-            for at, name in enumerate(GOODS, start=1)
-            for colour in COLOURS
-        ]
-        await execute(http, CREATE, inputs=goods)
+        await execute(http, CREATE, inputs=goods())
         sites = [{"site": f"{name.lower()}.example.org", "pauseS": 0.15} for name in GOODS * 2]
         crawls = [
             {"kind": "crawlSite", "input": {**site, "pages": 30 + 35 * at}, "options": {"priority": "LOW"}}
@@ -86,6 +77,19 @@ async def fill(stack: RunningStack) -> dict[str, tuple[str, ...]]:
         "items": ("/items", ROW),
         "dead-letters": ("/dead-letters", "section.panel >> nth=1"),
     }
+
+
+def goods() -> list[dict[str, object]]:
+    """Return the items of a catalogue."""
+    return [
+        {
+            "name": f"{name} {colour}",
+            "description": f"A {colour} {name.lower()} for the office",
+            "metadata": {"colour": colour, "stock": 7 * len(name), "price": 0.25 * at},
+        }
+        for at, name in enumerate(GOODS, start=1)
+        for colour in COLOURS
+    ]
 
 
 async def spoil(stack: RunningStack) -> None:
