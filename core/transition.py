@@ -4,11 +4,11 @@ A filter that matches nothing means that someone else was first; the loser does 
 pipelines, because the entry needs the attempt that the document has at that moment.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from bson import encode
@@ -67,7 +67,7 @@ class Transition:
     @property
     def update(self) -> list[dict[str, Any]]:
         """The aggregation pipeline that changes it."""
-        return _update({"$literal": self.changes}, {"$literal": self.entry}, self.attempts)
+        return [{"$replaceWith": _changed({"$literal": self.changes}, {"$literal": self.entry}, self.attempts)}]
 
     def operation(self) -> UpdateOne:
         """Return it as an operation of a bulk write."""
@@ -77,6 +77,17 @@ class Transition:
         """Return the event that it publishes of a task whose attempt is then this one."""
         told = {name: self.entry[name] for name in ("at", "by", "reason", "error_code", "error_message")}
         return StateChanged(attempt=attempt, status=self.status, **told)
+
+
+def for_each(tasks: Iterable[tuple[UUID, int]], build: Callable[[UUID, int], Transition]) -> list[Transition]:
+    """Return the change of each task, given by id and epoch, made once for all of an epoch."""
+    made: dict[int, Transition] = {}
+    changes = []
+    for task_id, epoch in tasks:
+        if epoch not in made:
+            made[epoch] = build(task_id, epoch)
+        changes.append(replace(made[epoch], task_id=task_id))
+    return changes
 
 
 def operations(transitions: Sequence[Transition]) -> list[UpdateOne | UpdateMany]:
@@ -95,26 +106,43 @@ def operations(transitions: Sequence[Transition]) -> list[UpdateOne | UpdateMany
 
 
 def _shared(alike: Sequence[Transition]) -> Iterator[UpdateOne | UpdateMany]:
-    size, members = 0, list[tuple[Transition, RawBSONDocument]]()
+    first = alike[0]
+    if len(alike) > 1 and all(each.changes is first.changes and each.entry is first.entry for each in alike):
+        yield UpdateMany(first.expected.filter({"$in": [each.task_id for each in alike]}), first.update)
+        return
+    size, members = 0, list[_Member]()
     for transition in alike:
         own = encode({"changes": transition.changes, "entry": transition.entry}, codec_options=_CODEC)
         if members and size + len(own) > SHARED_BYTES:
             yield _as_one(members)
             size, members = 0, []
         size += len(own)
-        members.append((transition, RawBSONDocument(own)))
+        members.append(_Member(transition, RawBSONDocument(own)))
     yield _as_one(members)
 
 
-def _as_one(members: Sequence[tuple[Transition, RawBSONDocument]]) -> UpdateOne | UpdateMany:
-    first = members[0][0]
+class _Member(NamedTuple):
+    transition: Transition
+    own: RawBSONDocument
+
+
+def _as_one(members: Sequence[_Member]) -> UpdateOne | UpdateMany:
+    first = members[0].transition
     if len(members) == 1:
         return first.operation()
-    task_ids = [transition.task_id for transition, _ in members]
-    place = {"$indexOfArray": [{"$literal": task_ids}, "$_id"]}
-    own = {"$arrayElemAt": [{"$literal": [document for _, document in members]}, place]}
-    changes, entry = ({"$getField": {"field": name, "input": own}} for name in ("changes", "entry"))
-    return UpdateMany(first.expected.filter({"$in": task_ids}), _update(changes, entry, first.attempts))
+    own = _choice(sorted(members, key=lambda member: member.transition.task_id))
+    changed = {"$let": {"vars": {"own": own}, "in": _changed("$$own.changes", "$$own.entry", first.attempts)}}
+    task_ids = [member.transition.task_id for member in members]
+    return UpdateMany(first.expected.filter({"$in": task_ids}), [{"$replaceWith": changed}])
+
+
+def _choice(members: Sequence[_Member]) -> dict[str, Any]:
+    """Return the expression for a task's own member, found by halves: no more is evaluated than leads to it."""
+    if len(members) == 1:
+        return {"$literal": members[0].own}
+    half = len(members) // 2
+    is_before = {"$lt": ["$_id", members[half].transition.task_id]}
+    return {"$cond": [is_before, _choice(members[:half]), _choice(members[half:])]}
 
 
 def change(
@@ -165,9 +193,9 @@ def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
     }
 
 
-def _update(changes: dict[str, Any], entry: dict[str, Any], attempts: int) -> list[dict[str, Any]]:
-    """Return the update for expressions that give the fields to set and the timeline's new entry."""
+def _changed(changes: Any, entry: Any, attempts: int) -> dict[str, Any]:
+    """Return the expression of a changed task, for expressions that give the fields to set and the new entry."""
     attempt = {"$add": ["$attempt", attempts]}
     entries = [{"$mergeObjects": [entry, {"attempt": attempt}]}]
     timeline = {"$slice": [{"$concatArrays": ["$timeline", entries]}, -TIMELINE_LENGTH]}
-    return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", changes, {"attempt": attempt, "timeline": timeline}]}}]
+    return {"$mergeObjects": ["$$ROOT", changes, {"attempt": attempt, "timeline": timeline}]}

@@ -16,7 +16,7 @@ from core.messages import TaskMessage
 from core.states import HELD
 from core.streams import StreamEvent
 from core.telemetry import get_logger
-from core.transition import Transition, operations
+from core.transition import Transition, for_each, operations
 from core.transitions import claimed
 
 LEASE_S = 10.0
@@ -58,10 +58,10 @@ class Ledger:
         """
         token = uuid4().hex
         until = utc_now() + timedelta(seconds=LEASE_S)
-        claims = [
-            claimed(ticket.task_id, ticket.epoch, worker=self.actor, token=token, lease_until=until)
-            for ticket in tickets
-        ]
+        claims = for_each(
+            [(ticket.task_id, ticket.epoch) for ticket in tickets],
+            lambda task_id, epoch: claimed(task_id, epoch, worker=self.actor, token=token, lease_until=until),
+        )
         await self._collection.bulk_write(operations(claims), ordered=False)
         return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
 

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from core.streams import EventStreams
 from core.telemetry import get_logger
 from core.tracing import SpanKind, spans, trace_id
+from core.transition import for_each
 from core.transitions import queued
 from jobs.bridge.sources import Parcel, Source
 from jobs.ledger import Ledger
@@ -66,7 +67,8 @@ class Pump:
         parents = {message.ticket: message.trace for message in messages}
         with spans("hand over", SpanKind.CONSUMER, parents, {"messaging.operation.type": "process"}) as traces:
             await self._queue.put([message.ticket for message in messages], traces)
-            marks = [queued(message.task_id, message.epoch, by=self._ledger.actor) for message in messages]
+            tasks = [(message.task_id, message.epoch) for message in messages]
+            marks = for_each(tasks, lambda task_id, epoch: queued(task_id, epoch, by=self._ledger.actor))
             events = await self._ledger.commit_all(marks, attempt=0)  # Only what never ran is PENDING.
             await self._streams.append([event for event in events if event is not None])
             await self._source.settle(parcels)

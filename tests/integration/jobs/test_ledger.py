@@ -1,6 +1,7 @@
 """What becomes of each transition of a batch: those that share a write, and those that MongoDB refuses."""
 
 import asyncio
+from random import shuffle
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from core.clock import utc_now
 from core.connections import MongoClient
 from core.documents import Task, TaskFailure, TimelineEntry
 from core.events import Cursor, encode_event
+from core.messages import TaskMessage
 from core.states import TaskStatus
 from core.transition import Transition, operations
 from core.transitions import failed, succeeded
@@ -79,7 +81,8 @@ def ended(task: Task, epoch: int = 2, **result: Any) -> Transition:
 
 @pytest.mark.parametrize("attempt", [1, None])
 async def test_changes_that_share_a_write_are_each_made_once_and_told(mongo: MongoClient, attempt: int | None) -> None:
-    tasks = [await running() for _ in range(4)]
+    tasks = [await running() for _ in range(7)]
+    shuffle(tasks)
     lost = await running(epoch=3)
     ends = [ended(task, number=number, text="$status") for number, task in enumerate(tasks)]
     ledger = Ledger("test")
@@ -126,3 +129,20 @@ async def test_refusal_within_a_shared_write_stops_no_other_change(mongo: MongoC
         assert not isinstance(event, BaseException)
         assert event is not None
     assert await Task.find({"status": "SUCCEEDED"}).count() == 2
+
+
+async def test_claims_that_share_a_write_each_count_their_own_attempts(mongo: MongoClient) -> None:
+    tasks = [
+        await Task(
+            kind="k", status=TaskStatus.QUEUED, max_attempts=9, timeout_s=60.0, epoch=epoch, attempt=attempt, input={}
+        ).insert()
+        for attempt, epoch in enumerate((1, 1, 2, 1))
+    ]
+    await Task.find({"_id": tasks[3].id}).update({"$set": {"status": TaskStatus.RUNNING}})
+    won = await Ledger("test").claim([TaskMessage(task.id, task.epoch) for task in tasks])
+    assert {task.id: (task.epoch, task.attempt) for task in won} == {
+        task.id: (task.epoch + 1, task.attempt + 1) for task in tasks[:3]
+    }
+    assert [[(entry.attempt, entry.status) for entry in task.timeline] for task in sorted(won, key=lambda t: t.id)] == [
+        [(number, TaskStatus.RUNNING)] for number in (1, 2, 3)
+    ]

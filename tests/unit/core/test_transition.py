@@ -8,7 +8,7 @@ from pymongo import UpdateMany, UpdateOne
 from core.clock import utc_now
 from core.events import Cursor
 from core.states import TaskStatus
-from core.transition import SHARED_BYTES, Transition, operations
+from core.transition import SHARED_BYTES, Transition, for_each, operations
 from core.transitions import claimed, queued, seized, succeeded
 
 
@@ -46,3 +46,17 @@ def test_changes_that_expect_something_else_do_not_share_it() -> None:
 def test_write_is_shared_only_up_to_its_size() -> None:
     ends = [end(text="x" * (SHARED_BYTES // 3)) for _ in range(5)] + [end(text="x" * SHARED_BYTES), end()]
     assert [len(ids(operation)) for operation in operations(ends)] == [2, 2, 1, 1, 1]
+
+
+def test_change_that_is_made_for_each_of_several_tasks_is_one_write_an_epoch() -> None:
+    tasks = [(uuid4(), epoch) for epoch in (1, 2, 1, 1, 2)]
+    changes = for_each(tasks, lambda task_id, epoch: queued(task_id, epoch, by="test"))
+    assert [(change.task_id, change.cursor) for change in changes] == [
+        (task_id, Cursor(epoch, 2)) for task_id, epoch in tasks
+    ]
+    first, second = operations(changes)
+    assert (ids(first), ids(second)) == (
+        [task_id for task_id, epoch in tasks if epoch == 1],
+        [task_id for task_id, epoch in tasks if epoch == 2],
+    )
+    assert first._doc == changes[0].update
