@@ -7,15 +7,18 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from pebble import ProcessExpired, ProcessPool
 
-from core.telemetry import get_logger
+from core.settings import Settings
+from core.telemetry import configure_logging, get_logger
+from core.tracing import add_trace
 from jobs.attempt import LOG_CHARS, Attempt, checked_progress, storable
 from jobs.kinds import Kind, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
@@ -113,18 +116,29 @@ def _start_child(channel: socket.socket, modules: list[str]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _child_socket = channel
     _child_kinds = load_kinds(modules)
+    configure_logging(Settings(), "worker")
 
 
-def _run_in_child(name: str, task_id: UUID, epoch: int, attempt: int, state: Any, values: dict[str, Any]) -> Outcome:
+def _run_in_child(
+    name: str,
+    task_id: UUID,
+    epoch: int,
+    attempt: int,
+    state: Any,
+    values: dict[str, Any],
+    logged: MutableMapping[str, Any],
+) -> Outcome:
+    """Run an attempt; `logged` is in each line that its code logs."""
     kind = _child_kinds[name]
     assert _child_socket is not None
     context = ChildContext(_child_socket, task_id, epoch, attempt, state)
-    try:
-        return returned(kind.function(context, kind.input_model.model_validate(values)), kind.result_model)
-    except Exception as exc:  # noqa: BLE001  # Whatever a kind raises is the outcome of its attempt.
-        return raised(exc)
-    finally:
-        context.close()
+    with structlog.contextvars.bound_contextvars(**logged):
+        try:
+            return returned(kind.function(context, kind.input_model.model_validate(values)), kind.result_model)
+        except Exception as exc:  # noqa: BLE001  # Whatever a kind raises is the outcome of its attempt.
+            return raised(exc)
+        finally:
+            context.close()
 
 
 async def _stop(pool: ProcessPool) -> None:
@@ -170,7 +184,8 @@ class Processes:
         """Start the attempt; return its outcome to come and the function that kills it."""
         task = attempt.task
         key = (task.id, attempt.epoch)
-        args = (kind.name, task.id, attempt.epoch, task.attempt, task.checkpoint, task.input)
+        logged = add_trace(None, "", structlog.contextvars.get_contextvars())
+        args = (kind.name, task.id, attempt.epoch, task.attempt, task.checkpoint, task.input, logged)
         if not self._pool.active:
             self._replace_pool()
         future = self._pool.schedule(_run_in_child, args=args)

@@ -65,12 +65,12 @@ class Runner:
         """
         began, task = time.monotonic(), attempt.task
         kind = task.kind if task.kind in self._kinds else "unknown"
-        structlog.contextvars.bind_contextvars(correlation_id=task.correlation_id)
+        structlog.contextvars.bind_contextvars(correlation_id=task.correlation_id, task_id=str(task.id))
         with span(f"run {kind}", SpanKind.CONSUMER, attempt.trace) as running:
             status = await self._run(attempt)
             came_to = status or Interruption.FENCED.name
             running.note({"headway.task_id": str(task.id), "headway.attempt": task.attempt, "headway.status": came_to})
-            log.debug("Attempt ended", task_id=str(task.id), attempt=task.attempt, status=came_to)
+            log.debug("Attempt ended", attempt=task.attempt, status=came_to)
         ATTEMPTS.labels(kind, came_to).inc()
         ATTEMPT_SECONDS.labels(kind).observe(time.monotonic() - began)
         return status
@@ -89,14 +89,14 @@ class Runner:
             outcome = await self._execute(attempt, kind)
         if attempt.interruption is Interruption.FENCED:
             self._announcer.forget(attempt)
-            log.warning("Attempt lost its task", task_id=str(task.id), epoch=attempt.epoch)
+            log.warning("Attempt lost its task", epoch=attempt.epoch)
             return None
         if isinstance(outcome, Raised) and outcome.trace:
-            log.warning("Attempt failed", task_id=str(task.id), kind=task.kind, trace=outcome.trace)
+            log.warning("Attempt failed", kind=task.kind, trace=outcome.trace)
         try:
             status = await self._write(attempt, lambda cursor: self._end(attempt, outcome, cursor))
         except BulkWriteError:
-            log.warning("An end is too large", task_id=str(task.id), kind=task.kind)
+            log.warning("An end is too large", kind=task.kind)
             refused = Raised("BAD_RESULT", "with its input it is larger than MongoDB stores", is_permanent=True)
             status = await self._write(attempt, lambda cursor: self._end(attempt, refused, cursor))
         if isinstance(outcome, Died) and status is not None:
@@ -181,7 +181,7 @@ class Runner:
             except PyMongoError as exc:
                 if isinstance(exc, BulkWriteError) and is_too_large(exc):
                     raise
-                log.warning("A state waits for MongoDB", task_id=str(attempt.task_id), error=str(exc))
+                log.warning("A state waits for MongoDB", error=str(exc))
                 await asyncio.sleep(MONGO_RETRY_S)
 
     def _end(self, attempt: Attempt, outcome: Outcome, cursor: Cursor) -> Transition:

@@ -48,6 +48,7 @@ def traced_stack(
         "HEADWAY_MONGO_DATABASE": name,
         "HEADWAY_NAMESPACE": name,
         "HEADWAY_MONGO_POOL_MIN": "0",
+        "HEADWAY_KIND_MODULES": "tests.integration.tracing.kinds",
         "HEADWAY_LOG_LEVEL": "debug",
         "HEADWAY_TRACES": "true",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -58,16 +59,17 @@ def traced_stack(
     assert stack.stop() == 0, stack.said()
 
 
-def submit(stack: RunningStack, trace_id: str, correlation_id: str) -> dict[str, Any]:
+def submit(stack: RunningStack, trace_id: str, correlation_id: str, mutation: str = SUBMIT) -> dict[str, Any]:
     """Submit a task as a client that traces."""
     headers = {
         "traceparent": f"00-{trace_id}-{CLIENT_SPAN}-01",
         "tracestate": STATE,
         "x-request-id": correlation_id,
     }
-    answer = httpx.post(f"{stack.url}/graphql", json={"query": SUBMIT}, headers=headers, timeout=30)
+    answer = httpx.post(f"{stack.url}/graphql", json={"query": mutation}, headers=headers, timeout=30)
     assert answer.headers["x-request-id"] == correlation_id
-    task: dict[str, Any] = answer.json()["data"]["processData"]
+    [task] = answer.json()["data"].values()
+    assert isinstance(task, dict)
     return task
 
 
@@ -137,3 +139,22 @@ def test_request_without_a_trace_begins_one(traced_stack: RunningStack, collecto
     [trace_id] = begun()
     collector.await_spans(lambda: len(collector.of(trace_id)) == len(STORY))
     assert story(collector.of(trace_id))[-1].span.parent_span_id == b""
+
+
+@pytest.mark.parametrize("kind", ["noteOnTheLoop", "noteAside"])
+def test_lines_that_a_kind_logs_name_its_task_and_trace(traced_stack: RunningStack, kind: str) -> None:
+    trace_id, correlation_id = secrets.token_hex(16), f"order-{secrets.token_hex(4)}"
+    mutation = f'mutation {{ {kind}(input: {{text: "Done by {kind}"}}) {{ id correlationId }} }}'
+    task = submit(traced_stack, trace_id, correlation_id, mutation)
+    assert follow(traced_stack, task["id"])["status"] == "SUCCEEDED"
+    said = [
+        record
+        for record in logged(traced_stack.data, "worker-1", correlation_id)
+        if record["event"] == f"Done by {kind}"
+    ]
+    assert [record["logger"] for record in said] == ["kinds.own", "kinds.other"]
+    ended = [r for r in logged(traced_stack.data, "worker-1", correlation_id) if r["event"] == "Attempt ended"]
+    for name in ("task_id", "trace_id", "span_id", "role", "worker"):
+        assert {record[name] for record in said} == {record[name] for record in ended}, name
+    assert said[0]["task_id"] == task["id"]
+    assert said[0]["trace_id"] == trace_id
