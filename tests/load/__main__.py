@@ -1,7 +1,7 @@
 """`make load`: the scripts of loadtest/, one after the other, on a `headway up` of their own with nginx before it.
 
 The stack has ports and data of its own, and is ended by its process id. What the scripts say is printed and written to
-build/load.md. The exit status is 1 where a bound was broken.
+build/load.md, with what each process held in memory meanwhile. The exit status is 1 where a bound was broken.
 """
 
 import argparse
@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.load.memory import table, watched
 from tests.load.script import SCRIPTS, run_script
-from tests.running_stack import PROJECT, start_stack
+from tests.running_stack import PROJECT, RunningStack, start_stack
 
 SUMMARY = PROJECT / "build" / "load.md"
 
@@ -33,20 +34,23 @@ def main() -> int:
         counts = ("--gateways", str(asked.gateways), "--workers", str(asked.workers))
         stack = start_stack(Path(folder) / "data", *counts, "--nginx")
         try:
-            broken = [name for name in asked.scripts or SCRIPTS if not _passes(name, stack.url, asked)]
+            broken = [name for name in asked.scripts or SCRIPTS if not _passes(name, stack, asked)]
         finally:
             stack.stop()
     sys.stdout.write(f"The summary is in {SUMMARY.relative_to(PROJECT)}; broken: {', '.join(broken) or 'none'}\n")
     return 1 if broken else 0
 
 
-def _passes(name: str, url: str, asked: argparse.Namespace) -> bool:
+def _passes(name: str, stack: RunningStack, asked: argparse.Namespace) -> bool:
     try:
-        done = run_script(name, url, seconds=asked.seconds, rate=asked.rate, summary=SUMMARY)
+        with watched(stack, asked.seconds) as looks:
+            done = run_script(name, stack.url, seconds=asked.seconds, rate=asked.rate, summary=SUMMARY)
     except subprocess.TimeoutExpired:
         sys.stdout.write(f"{name} did not end\n")
         return False
-    sys.stdout.write(done.stdout + done.stderr)
+    with SUMMARY.open("a", encoding="utf-8") as summary:
+        summary.write(table(looks) + "\n")
+    sys.stdout.write(done.stdout + table(looks) + done.stderr)
     return done.returncode == 0
 
 
