@@ -42,6 +42,8 @@ COST_EXTENSION = "cost"
 MAX_COERCION_ERRORS = 50
 """Of variables that don't fit: how many are told."""
 
+NO_VALUES = VariableValues({}, {})
+
 log = get_logger(__name__)
 
 
@@ -141,18 +143,7 @@ class Operations:
         context: OperationContext,
     ) -> Execution:
         """Coerce the variables and return what executes the operation, by the plan that it has."""
-        values: VariableValues | list[GraphQLError] = VariableValues({}, {})
-        if prepared.operation.variable_definitions:
-            values = get_variable_values(
-                self._graphql_schema,
-                prepared.operation.variable_definitions,
-                dict(variables or {}),
-                max_errors=MAX_COERCION_ERRORS,
-                hide_suggestions=self._hide_suggestions,
-            )
-        if isinstance(values, list):
-            operations_by(prepared.label, "refused").inc()
-            raise Refused(mask(values, context.correlation_id))
+        values = self._coerce(prepared, variables, context) if prepared.operation.variable_definitions else NO_VALUES
         plan = prepared.plans.find(prepared.operation, values)
         plans_by(plan.served).inc()
         return Execution(
@@ -165,6 +156,24 @@ class Operations:
             self._hide_suggestions,
             plan,
         )
+
+    def _coerce(
+        self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext
+    ) -> VariableValues:
+        values = prepared.plans.coerce(prepared.operation, variables or {})
+        if values is not None:
+            return values
+        found = get_variable_values(
+            self._graphql_schema,
+            prepared.operation.variable_definitions or (),
+            dict(variables or {}),
+            max_errors=MAX_COERCION_ERRORS,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if isinstance(found, list):
+            operations_by(prepared.label, "refused").inc()
+            raise Refused(mask(found, context.correlation_id))
+        return found
 
     async def run(
         self,

@@ -10,7 +10,8 @@ Nothing is public: `__typename` and the schema too are for those who are known. 
 rule; whose tasks it shows is `Principal.visible`, so another's task is NOT_FOUND, never FORBIDDEN.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema
@@ -72,16 +73,23 @@ def enforce(schema: GraphQLSchema, kinds: Collection[str]) -> None:
                 _guard(field, f"{root.name}.{name}", rule_of(root.name, name, kinds))
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """A root field's resolver as Strawberry made it, behind the rule for the field."""
+
+    name: str
+    role: Role
+    inner: Callable[..., Any]
+
+    def __call__(self, source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        """Resolve the field. Raises Forbidden."""
+        info.context.principal.require(self.role, self.name)
+        return self.inner(source, info, **arguments)
+
+
 def _guard(field: GraphQLField, name: str, role: Role) -> None:
     """A subscription is guarded where its source begins; what it yields has passed then."""
-    is_subscription = field.subscribe is not None
-    inner: Any = field.subscribe if is_subscription else field.resolve
-
-    def guarded(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-        info.context.principal.require(role, name)
-        return inner(source, info, **arguments)
-
-    if is_subscription:
-        field.subscribe = guarded
-    else:
-        field.resolve = guarded
+    if field.subscribe is not None:
+        field.subscribe = Guarded(name, role, field.subscribe)
+    elif field.resolve is not None:
+        field.resolve = Guarded(name, role, field.resolve)

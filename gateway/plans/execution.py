@@ -26,7 +26,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.metrics import plans_by
 from gateway.plans.executor import Infos, PlannedExecutor
-from gateway.plans.plan import Plan
+from gateway.plans.plan import Plan, Root
 from gateway.plans.scope import Fragments
 
 Answered = Callable[..., Any]
@@ -62,15 +62,8 @@ class Execution:
         root = self.plan.root
         if root is None:
             return await self._execute()
-        place = root.place
         try:
-            info: GraphQLResolveInfo[Any] = self.build_resolve_info(place.field, root.nodes, place.parent, root.path)
-            arguments = root.arguments
-            if arguments is None:
-                arguments = get_argument_values(
-                    place.field, root.nodes[0], self.variable_values, None, self.hide_suggestions
-                )
-            value = root.resolve(None, info, **arguments)
+            value = self._resolve(root)
             if optimized_is_awaitable(value):
                 value = await value
         except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
@@ -80,6 +73,28 @@ class Execution:
         except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
             plans_by("value").inc()
             return await self._execute(_returning(value))
+
+    def _resolve(self, root: Root) -> Any:
+        """Return what the resolver of the only field does. Raises what that does, and GraphQLError for arguments."""
+        call, place = root.call, root.place
+        if call is not None:
+            try:
+                arguments = call.arguments(self.variable_values)
+            except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
+                call = None
+        if call is None:
+            plans_by("strawberry").inc()
+            arguments = get_argument_values(
+                place.field, place.nodes[0], self.variable_values, None, self.hide_suggestions
+            )
+            return (place.field.resolve or default_field_resolver)(None, self._info(root), **arguments)
+        return call.resolve(self.context_value, arguments, self._info(root) if call.info else None)
+
+    def _info(self, root: Root) -> GraphQLResolveInfo[Any]:
+        info: GraphQLResolveInfo[Any] = self.build_resolve_info(
+            root.place.field, root.place.nodes, root.place.parent, root.path
+        )
+        return info
 
     def executor(self, *middleware: Answered) -> PlannedExecutor:
         """Return graphql-core's executor for the operation, following its plan."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from graphql import GraphQLBoolean, GraphQLEnumType, GraphQLFloat, GraphQLID, GraphQLInt, GraphQLLeafType, GraphQLString
@@ -11,10 +11,8 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.scalar import identity
 
+from gateway.plans.code import Code, give_up
 from gateway.schema.scalars import write_date_time, write_moment
-
-Constant = Callable[[object], str]
-"""Gives a value a name in the generated code."""
 
 _PLAIN = {
     GraphQLString: "type({v}) is str",
@@ -27,34 +25,27 @@ _PLAIN = {
 _JSON_TYPES = frozenset({dict, list, str, int, float, bool})
 
 
-class Unfit(Exception):  # It is no error: graphql-core takes over.
-    """A value is not what the fast way is made for."""
-
-
-def give_up() -> NoReturn:
-    """Leave the value to graphql-core. Raises Unfit."""
-    raise Unfit
-
-
-def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, read: bool, constant: Constant) -> str:
+def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, read: bool, code: Code) -> str:
     """Return the code that makes a variable's value what the response holds; the code raises where it can't.
 
     `read` says that it is what `read_attribute` would have turned to text if it were a UUID.
     """
-    other = f"{constant(_completer(type_, nullable=nullable, read=read))}({variable})"
+    other = f"{code.constant(_completer(type_, nullable=nullable, read=read))}({variable})"
     if isinstance(type_, GraphQLEnumType):
         names = _names(type_)
         if not names:
             return other
-        enum = constant(type(next(iter(names))))
-        return f"({constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
+        enum = code.constant(type(next(iter(names))))
+        return f"({code.constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
     if type_.coerce_output_value is write_date_time:
-        return f"({constant(write_moment)}({variable}) if type({variable}) is {constant(datetime)} else {other})"
+        return (
+            f"({code.constant(write_moment)}({variable}) if type({variable}) is {code.constant(datetime)} else {other})"
+        )
     if read and (type_ is GraphQLID or type_ is GraphQLString):
-        other = f"({variable} if type({variable}) is {constant(UUID)} else {other})"  # Its JSON is its text.
+        other = f"({variable} if type({variable}) is {code.constant(UUID)} else {other})"  # Its JSON is its text.
     plain = next((test for known, test in _PLAIN.items() if known is type_), None)
     if plain is None and type_.coerce_output_value is identity:
-        plain = f"type({{v}}) in {constant(_JSON_TYPES)}"
+        plain = f"type({{v}}) in {code.constant(_JSON_TYPES)}"
     return f"({variable} if {plain.format(v=variable)} else {other})" if plain else other
 
 

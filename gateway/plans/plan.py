@@ -1,18 +1,17 @@
 """A plan: the renderers of one operation, by where their values stand; and the plans of one document."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
-    default_field_resolver,
     get_named_type,
     is_leaf_type,
     is_object_type,
@@ -21,8 +20,10 @@ from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
+from gateway.plans.calls import Call
 from gateway.plans.scope import Scope, Unplannable, find_conditions, fragments_of, keep_conditions, name_of
-from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer, unchanging_arguments
+from gateway.plans.variables import Coerce, write_variables
+from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
@@ -38,19 +39,13 @@ Key = tuple[tuple[str | int, str | None], ...]
 
 @dataclass
 class Root:
-    """The only field of an operation. `arguments` is None where they hang on variables, or can't be passed twice."""
+    """The only field of an operation. `call` is None where its resolver has to be called as graphql-core does."""
 
     key: str
     place: Place
     render: Render
-    resolve: Callable[..., Any]
     path: Path
-    arguments: dict[str, Any] | None
-
-    @property
-    def nodes(self) -> list[FieldNode]:
-        """Where the document selects it."""
-        return self.place.nodes
+    call: Call | None
 
 
 @dataclass
@@ -103,7 +98,8 @@ class Planner:
         if len(fields) == 1 and self._plan.served == "whole":
             [(key, details)] = fields.items()
             self._plan.root = self._root(root, details, key)
-        self._plan.fields = MAX_FIELDS - self._ledger.fields_left
+        arguments = self._plan.root.call.fields if self._plan.root and self._plan.root.call else 0
+        self._plan.fields = MAX_FIELDS - self._ledger.fields_left + arguments
         return self._plan
 
     def _root(self, parent: GraphQLObjectType, details: FieldDetailsList, key: str) -> Root | None:
@@ -112,11 +108,10 @@ class Planner:
             return None
         place = Place(parent.fields[name_of(details)], parent, details)
         try:
-            arguments = unchanging_arguments(place)
+            call = Call(place, self._scope.schema._strawberry_schema)  # type: ignore[attr-defined]
         except Unplannable:
-            arguments = None
-        resolve = place.field.resolve or default_field_resolver
-        return Root(key, place, render, resolve, Path(None, key, parent.name), arguments)
+            call = None
+        return Root(key, place, render, Path(None, key, parent.name), call)
 
     def _place(self, parent: GraphQLObjectType, details: FieldDetailsList, key: Key) -> None:
         name = name_of(details)
@@ -127,7 +122,7 @@ class Planner:
             return
         place = Place(parent.fields[name], parent, details)
         named = get_named_type(place.field.type)
-        if is_leaf_type(named):
+        if is_leaf_type(named) and len(key) > 1:
             return
         try:
             self._ledger.spend()
@@ -171,6 +166,17 @@ class Plans:
         self._pace = pace
         self._conditions: frozenset[str] | None = None
         self._plans: dict[tuple[object, ...], Plan | None] = {}
+        self._coercers: dict[int, Coerce | None] = {}
+
+    def coerce(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> VariableValues | None:
+        """Return the values of an operation's variables, None where graphql-core has to find them, or what is wrong."""
+        coerce = self._coercers.get(id(operation))
+        if coerce is None:
+            return None
+        try:
+            return coerce(given)
+        except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
+            return None
 
     def find(self, operation: OperationDefinitionNode, values: VariableValues) -> Plan:
         """Return the plan for an operation with these variables; an empty one where graphql-core has to do it all."""
@@ -192,11 +198,21 @@ class Plans:
         if plan is None:
             if not self._pace.is_due:
                 return Plan("new")
-            began_at = time.monotonic()
-            kept = keep_conditions(values, self._conditions)
-            plan = self._make(operation, kept)
-            self._pace.note(began_at)
-            plan = self._plans[key] = plan if self._grow(plan.size) else Plan("memory")
+            plan = self._plans[key] = self._keep(operation, keep_conditions(values, self._conditions))
+        return plan
+
+    def _keep(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:
+        """Make a plan, and with the operation's first what coerces its variables, if there is room for them."""
+        began_at = time.monotonic()
+        plan = self._make(operation, conditions)
+        coerce, fields = None, 0
+        if operation.variable_definitions and id(operation) not in self._coercers:
+            with suppress(Unplannable):
+                coerce, fields = write_variables(self._schema, operation)
+        self._pace.note(began_at)
+        if not self._grow(plan.size + (RENDERER_BYTES + fields * FIELD_BYTES if coerce else 0)):
+            return Plan("memory")
+        self._coercers.setdefault(id(operation), coerce)
         return plan
 
     def _make(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:

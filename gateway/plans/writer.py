@@ -1,7 +1,8 @@
-"""Writes the code that renders a resolved value. Of the client's text nothing goes into it: aliases are constants."""
+"""Writes the code that renders a resolved value."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from keyword import iskeyword
 from typing import Any
 
@@ -31,14 +32,15 @@ from graphql.pyutils import Undefined
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types.field import StrawberryField
 
-from gateway.plans.leaves import give_up, leaf_expression
+from gateway.plans.code import Code, give_up
+from gateway.plans.inputs import UNCHANGING
+from gateway.plans.leaves import leaf_expression
 from gateway.plans.scope import Scope, Unplannable, name_of
 from gateway.schema.scalars import read_attribute
+from gateway.schema.selection import KeptNodes
 
 DEFINITION = "strawberry-definition"
 LITERALS = (BooleanValueNode, EnumValueNode, FloatValueNode, IntValueNode, NullValueNode, StringValueNode)
-UNCHANGING = (bool, int, float, str, type(None))
-"""Values of arguments that one plan may pass again and again, whatever a resolver does with them."""
 MAX_FIELDS = 500
 """Of a plan, each counted wherever it is selected: fragments in fragments grow without bound. It takes 0.1 ms to write
 and compile one, and the event loop waits (measured 2026-11)."""
@@ -52,10 +54,10 @@ class Place:
     parent: GraphQLObjectType
     details: FieldDetailsList
 
-    @property
+    @cached_property
     def nodes(self) -> list[FieldNode]:
         """Where the document selects it."""
-        return [details.node for details in self.details]
+        return KeptNodes(details.node for details in self.details)
 
 
 Infos = dict[int, GraphQLResolveInfo[Any]]
@@ -98,26 +100,14 @@ class Writer:
     def __init__(self, scope: Scope, ledger: Ledger) -> None:
         self._scope = scope
         self._ledger = ledger
-        self._lines: list[str] = []
-        self._count = 0
-        self._names: dict[str, Any] = {"give_up": give_up}
+        self._code = Code()
 
     def render(self, type_: GraphQLOutputType, place: Place) -> Render:
         """Return what renders a value of a type at a place. Raises Unplannable."""
         expression = self._complete("v", type_, place, read=False)
-        self._lines.append(f"def render(v, x): return {expression}")
-        exec(compile("\n".join(self._lines), "<plan>", "exec"), self._names)  # The schema's own names.
-        render: Render = self._names["render"]
+        self._code.add(f"def render(v, x): return {expression}")
+        render: Render = self._code.compile("render")
         return render
-
-    def _name(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
-
-    def _constant(self, value: object) -> str:
-        name = self._name("c")
-        self._names[name] = value
-        return name
 
     def _info(self, place: Place) -> str:
         self._ledger.places.append(place)
@@ -128,9 +118,9 @@ class Writer:
         nullable = not is_non_null_type(type_)
         inner: Any = type_ if nullable else type_.of_type  # type: ignore[union-attr]
         if is_leaf_type(inner):
-            return leaf_expression(inner, variable, nullable=nullable, read=read, constant=self._constant)
+            return leaf_expression(inner, variable, nullable=nullable, read=read, code=self._code)
         if is_list_type(inner):
-            entry = self._name("i")
+            entry = self._code.name("i")
             entries = self._complete(entry, inner.of_type, place, read=False)
             code = f"([{entries} for {entry} in {variable}] if type({variable}) is list else give_up())"
         elif is_object_type(inner):
@@ -147,32 +137,32 @@ class Writer:
         written, reads = [], []
         for key, details in self._scope.fields_below(type_, place.details).items():
             self._ledger.spend()
-            variable = self._name("v")
+            variable = self._code.name("v")
             name = name_of(details)
             if name == "__typename":
-                typename = self._constant(type_.name)
+                typename = self._code.constant(type_.name)
                 reads.append((variable, typename, typename))
-                written.append(f"{self._constant(key)}: {variable}")
+                written.append(f"{self._code.constant(key)}: {variable}")
                 continue
             below = Place(type_.fields[name], type_, details)
             of_object, of_dict, read = self._read(below)
             reads.append((variable, of_object, of_dict))
             code = self._complete(variable, below.field.type, below, read=read)
-            written.append(f"{self._constant(key)}: {code}")
+            written.append(f"{self._code.constant(key)}: {code}")
         gate = Gate(
             getattr(type_.extensions[DEFINITION].origin, "sources", ()) if DEFINITION in type_.extensions else ()
         )
-        checks = [f" if type(s) not in {self._constant(gate.seen)}: {self._constant(gate.admit)}(s)"]
+        checks = [f" if type(s) not in {self._code.constant(gate.seen)}: {self._code.constant(gate.admit)}(s)"]
         if type_.is_type_of is not None and not gate.sources:
-            checks.append(f" if {self._constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
+            checks.append(f" if {self._code.constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
         answer = f" return {{{', '.join(written)}}}"
-        of_object, of_dict = self._name("o"), self._name("d")
-        self._lines += [f"def {of_object}(s, x):", *checks]
-        self._lines += [*(f" {variable} = {code}" for variable, code, _ in reads), answer]
+        of_object, of_dict = self._code.name("o"), self._code.name("d")
+        self._code.add(f"def {of_object}(s, x):", *checks)
+        self._code.add(*(f" {variable} = {code}" for variable, code, _ in reads), answer)
         if type_.is_type_of is not None:
             return of_object, of_object  # What says of itself what it is, is no stored JSON.
-        self._lines += [f"def {of_dict}(s, x):", " get = s.get"]
-        self._lines += [*(f" {variable} = {code}" for variable, _, code in reads), answer]
+        self._code.add(f"def {of_dict}(s, x):", " get = s.get")
+        self._code.add(*(f" {variable} = {code}" for variable, _, code in reads), answer)
         return of_object, of_dict
 
     def _read(self, place: Place) -> tuple[str, str, bool]:
@@ -186,8 +176,8 @@ class Writer:
             return f"s.{name}", f"get({name!r})", True
         if definition.extensions:
             raise Unplannable("resolver")
-        arguments = "".join(f", **{self._constant(given)}" for given in [unchanging_arguments(place)] if given)
-        call = f"{self._constant(place.field.resolve)}(s, {self._info(place)}{arguments})"
+        arguments = "".join(f", **{self._code.constant(given)}" for given in [unchanging_arguments(place)] if given)
+        call = f"{self._code.constant(place.field.resolve)}(s, {self._info(place)}{arguments})"
         return call, call, False
 
     def _write_abstract(self, variable: str, type_: GraphQLAbstractType, place: Place) -> str:
@@ -196,12 +186,14 @@ class Writer:
         table: dict[str, str] = {}
         for possible in self._scope.schema.get_possible_types(type_):
             of_object, of_dict = self.write_object(possible, place)
-            self._lines.append(f"def t{of_object}(v, x): return ({of_dict} if type(v) is dict else {of_object})(v, x)")
+            self._code.add(f"def t{of_object}(v, x): return ({of_dict} if type(v) is dict else {of_object})(v, x)")
             table[possible.name] = f"t{of_object}"
-        name = self._name("a")
-        entries = ", ".join(f"{self._constant(key)}: {value}" for key, value in table.items())
-        self._lines.append(f"{name} = {{{entries}}}")
-        resolve = f"{self._constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._constant(type_)})"
+        name = self._code.name("a")
+        entries = ", ".join(f"{self._code.constant(key)}: {value}" for key, value in table.items())
+        self._code.add(f"{name} = {{{entries}}}")
+        resolve = (
+            f"{self._code.constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._code.constant(type_)})"
+        )
         return f"{name}[{resolve}]({variable}, x)"
 
 

@@ -59,7 +59,7 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, bool]]:
         root = draw(st.sampled_from(ROOTS))
         field = GRAPHQL.query_type.fields[root]  # type: ignore[union-attr]
         arguments = "" if root.endswith("s") else '(id: "00000000-0000-0000-0000-000000000007")'
-        below = _selection(draw, get_named_type(field.type), 4, fragments)
+        below = selection(draw, get_named_type(field.type), 4, fragments)
         if conditions_within:
             below = f"{{ {conditions} {below[1:-1]} }}"
         fields.append(f"r{number}: {root}{arguments}{_condition(draw)} {below}")
@@ -76,7 +76,7 @@ def subscriptions(draw: st.DrawFn) -> tuple[str, str, dict[str, bool]]:
     root = draw(st.sampled_from(sorted(GRAPHQL.subscription_type.fields)))  # type: ignore[union-attr]
     field = GRAPHQL.subscription_type.fields[root]  # type: ignore[union-attr]
     arguments = "" if root == "tasksChanged" else '(id: "00000000-0000-0000-0000-000000000007")'
-    below = _selection(draw, get_named_type(field.type), 4, fragments)
+    below = selection(draw, get_named_type(field.type), 4, fragments)
     condition = "__typename @skip(if: $b) x: __typename @include(if: $a)"
     text = f"subscription($a: Boolean = true, $b: Boolean!) {{ r: {root}{arguments} {{ {condition} {below[1:-1]} }} }}"
     return root, " ".join([text, *fragments]), {"b": draw(st.booleans()), "a": draw(st.booleans())}
@@ -87,10 +87,10 @@ def told(draw: st.DrawFn, root: str) -> Any:
     """Return an event of a subscription; sometimes something in it is not as the schema promises."""
     delivery = draw(st.sampled_from(Delivery))
     if root in ("taskProgress", "tasksChanged"):
-        return TaskView(_spoil(draw, _task(draw)), delivery)
+        return TaskView(spoil(draw, task(draw)), delivery)
     if root == "batchProgress":
         numbers = {TaskStatus.RUNNING: 2, draw(st.sampled_from(TaskStatus)): draw(st.sampled_from([1, 2**40]))}
-        batch = _spoil(draw, Batch.model_construct(id=IDENT, owner="local", total=5, created_at=MOMENT))
+        batch = spoil(draw, Batch.model_construct(id=IDENT, owner="local", total=5, created_at=MOMENT))
         return RollUp(batch, numbers, 1.5, draw(st.sampled_from([0, 3])), MOMENT, None, MOMENT)
     number = cast(int, draw(st.sampled_from([3, 2**40, "text"])))
     events: tuple[Event | Gap, ...] = (
@@ -109,7 +109,8 @@ def _condition(draw: st.DrawFn) -> str:
     return f" @{name}(if: {value})"
 
 
-def _selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> str:
+def selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> str:
+    """Return what is selected of a type; fragments that it spreads are added to `fragments`."""
     parts = ["__typename"] if draw(st.booleans()) else []
     fields = [
         (name, field) for name, field in type_.fields.items() if depth > 1 or is_leaf_type(get_named_type(field.type))
@@ -121,7 +122,7 @@ def _selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) ->
         if "last" in field.args and (last := draw(st.sampled_from([None, "null", "2", "0"]))):
             alias, arguments = f"{name}_last_{last}: ", f"(last: {last})"
         inner = get_named_type(field.type)
-        below = "" if is_leaf_type(inner) else _selection(draw, inner, depth - 1, fragments)
+        below = "" if is_leaf_type(inner) else selection(draw, inner, depth - 1, fragments)
         parts.append(f"{alias}{name}{arguments}{_condition(draw)} {below}")
     for _ in range(draw(st.integers(0, 2))):
         parts.append(_fragment(draw, type_, depth, fragments))
@@ -137,7 +138,7 @@ def _fragment(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> 
     on = draw(st.sampled_from(types))
     if depth < 1:
         return "... { __typename }"
-    below = _selection(draw, on, depth - 1, fragments)
+    below = selection(draw, on, depth - 1, fragments)
     if draw(st.booleans()):
         return f"... on {on.name}{_condition(draw)} {below}"
     fragments.append(f"fragment f{len(fragments)} on {on.name} {below}")
@@ -147,11 +148,11 @@ def _fragment(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> 
 @st.composite
 def stored(draw: st.DrawFn) -> dict[str, Any]:
     """Return what each root finds; about half of the time something in it is not as the schema promises."""
-    items = [_spoil(draw, _item(draw)) for _ in range(draw(st.integers(0, 3)))]
-    tasks = [TaskView(_spoil(draw, _task(draw))) for _ in range(draw(st.integers(0, 3)))]
+    items = [spoil(draw, item(draw)) for _ in range(draw(st.integers(0, 3)))]
+    tasks = [TaskView(spoil(draw, task(draw))) for _ in range(draw(st.integers(0, 3)))]
     found: dict[str, Any] = {
-        "item": _spoil(draw, _item(draw)),
-        "task": TaskView(_spoil(draw, _task(draw))),
+        "item": spoil(draw, item(draw)),
+        "task": TaskView(spoil(draw, task(draw))),
         "items": page(items),
         "tasks": page(tasks),
         "node": draw(st.sampled_from([*items, *tasks, None])),
@@ -178,14 +179,16 @@ def page(values: list[Any]) -> Any:
     return page
 
 
-def _item(draw: st.DrawFn) -> Any:
+def item(draw: st.DrawFn) -> Any:
+    """Return a stored item."""
     return Item.model_construct(
         id=IDENT, name="n", description=draw(st.sampled_from([None, "d"])), metadata={"a": [1]}, created_at=MOMENT,
         updated_at=MOMENT,
     )  # fmt: skip
 
 
-def _task(draw: st.DrawFn) -> Any:
+def task(draw: st.DrawFn) -> Any:
+    """Return a stored task."""
     entry = TimelineEntry(epoch=1, n=2, at=MOMENT, attempt=1, status=TaskStatus.FAILED, error_code="E")
     result = {
         "inserted": 1,
@@ -213,7 +216,8 @@ def _task(draw: st.DrawFn) -> Any:
     )
 
 
-def _spoil(draw: st.DrawFn, document: Any) -> Any:
+def spoil(draw: st.DrawFn, document: Any) -> Any:
+    """Put something into a document, now and then, that the schema does not promise."""
     if draw(st.integers(0, 4)) == 0:
         name = draw(st.sampled_from(sorted(type(document).model_fields)))
         document.__dict__[name] = draw(st.sampled_from(_BAD))
