@@ -13,6 +13,12 @@ const HASTE = 10;
 
 globalThis.WebSocket ??= WebSocket; // As in a browser; Node.js 20 has none.
 
+class ForeignWebSocket extends WebSocket {
+  constructor(address, protocols) {
+    super(address, protocols, { origin: "https://elsewhere.example" });
+  }
+}
+
 // Long waits pass ten times faster: the recipes notice a silent connection after 15 s.
 const realSetTimeout = globalThis.setTimeout;
 globalThis.setTimeout = (callback, ms, ...rest) => realSetTimeout(callback, ms >= LONG_MS ? ms / HASTE : ms, ...rest);
@@ -78,10 +84,14 @@ describe("the recipe for", { concurrency: true, timeout: 50_000 }, () => {
   for (const [name, recipe] of Object.entries(RECIPES)) describe(name, { concurrency: true }, () => {
     const tunnels = [];
     after(() => { for (const tunnel of tunnels) tunnel.close(); });
-    const open = async (getToken = makeToken) => {
+    const open = async (getToken = makeToken, Socket = globalThis.WebSocket) => {
       const tunnel = await openTunnel();
       tunnels.push(tunnel);
-      return { tunnel, client: recipe.make(`http://${tunnel.address}/graphql`, getToken) };
+      const own = globalThis.WebSocket;
+      globalThis.WebSocket = Socket; // A client looks for it once, while it is made.
+      const client = recipe.make(`http://${tunnel.address}/graphql`, getToken);
+      globalThis.WebSocket = own;
+      return { tunnel, client };
     };
 
     it("tells every event once though its connection is cut and its token ends", async () => {
@@ -138,6 +148,16 @@ describe("the recipe for", { concurrency: true, timeout: 50_000 }, () => {
       });
       checkEvents(first, "SUCCEEDED");
       assert.deepEqual(await second, first);
+    });
+
+    it("gives up where no token is accepted and where its page's origin is not allowed", async () => {
+      const isForbidden = (error) => /4403/.test(`${(error.networkError ?? error).code} ${error.message}`);
+      const refused = await open(async () => "nobody's");
+      await assert.rejects(followToEnd(recipe, refused.client, UNKNOWN_ID), isForbidden);
+      assert.equal(refused.tunnel.accepted(), 3);
+      const foreign = await open(makeToken, ForeignWebSocket);
+      await assert.rejects(followToEnd(recipe, foreign.client, UNKNOWN_ID), isForbidden);
+      assert.equal(foreign.tunnel.accepted(), 3);
     });
 
     it("passes on what no other try would change", async () => {
