@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
 from inspect import isawaitable
 from typing import Any
 
-from graphql import execute_subscription_event, map_async_iterable
+from graphql import ExecutionResult, execute_subscription_event, map_async_iterable
 
 from gateway.context import OperationContext
 from gateway.metrics import FRAMES
@@ -70,7 +70,8 @@ class Frames:
         if data is None:
             return None
         _RENDERED.inc()
-        outcome = Outcome(data, extensions=told, max_bytes=self._max_response_bytes, is_large=context.large.is_much)
+        result = ExecutionResult(data)
+        outcome = outcome_of(result, context, told, self._max_response_bytes, repeats=executor.plan.repeats)
         if key is not None and len(outcome.encode()) <= MAX_FRAME_BYTES:
             self._keep(key, outcome)
         return outcome

@@ -190,7 +190,8 @@ class Operations:
         running.inc()
         try:
             with operation_span(prepared.operation, context.correlation_id):
-                outcome = outcome_of(await execution.run(), context, told, self._max_response_bytes)
+                result = await execution.run()
+                outcome = outcome_of(result, context, told, self._max_response_bytes, repeats=execution.plan.repeats)
             outcome_label = "errors" if outcome.errors else "ok"
         finally:
             running.dec()

@@ -29,6 +29,8 @@ class Outcome:
     max_bytes: int = MAX_RESPONSE_BYTES
     is_large: bool = False
     """Whether it holds values of which a few, under a few names, are too much."""
+    repeats: bool = True
+    """Whether a value may stand in it under several names. If not, its JSON takes little more than its values do."""
 
     def encode(self) -> bytes:
         """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
@@ -48,8 +50,14 @@ class Outcome:
             response["errors"] = self.errors
         if self.extensions:
             response["extensions"] = self.extensions
-        written = encode_within(response, self.max_bytes, DEEP if self.is_large else LEVELS)
-        return written if written is not None else orjson.dumps(self._too_large())
+        written: bytes | None
+        if self.repeats or self.is_large:
+            written = encode_within(response, self.max_bytes, DEEP if self.is_large else LEVELS)
+        else:
+            written = orjson.dumps(response)
+        if written is None or len(written) > self.max_bytes:
+            return orjson.dumps(self._too_large())
+        return written
 
     def _too_large(self) -> dict[str, Any]:
         error = ResponseTooLarge(self.max_bytes)
@@ -58,11 +66,16 @@ class Outcome:
 
 
 def outcome_of(
-    result: ExecutionResult, context: OperationContext, told: Mapping[str, Any] | None, max_bytes: int
+    result: ExecutionResult,
+    context: OperationContext,
+    told: Mapping[str, Any] | None,
+    max_bytes: int,
+    *,
+    repeats: bool = True,
 ) -> Outcome:
-    """Return what graphql-core came to, with its errors as clients see them; `told` are the extensions."""
+    """Return what graphql-core or a plan came to, with its errors as clients see them; `told` are the extensions."""
     errors = masked(result.errors, context) if result.errors else ()
-    return Outcome(result.data, errors, extensions=told, max_bytes=max_bytes, is_large=context.large.is_much)
+    return Outcome(result.data, errors, True, told, max_bytes, context.large.is_much, repeats)
 
 
 def masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:

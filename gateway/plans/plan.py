@@ -23,7 +23,7 @@ from graphql.pyutils import Path
 from gateway.plans.calls import Call
 from gateway.plans.scope import Scope, Unplannable, find_conditions, fragments_of, keep_conditions, name_of
 from gateway.plans.variables import Coerce, write_variables
-from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer
+from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer, repeat
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
@@ -58,6 +58,8 @@ class Plan:
     fields: int = 0
     root: "Root | None" = None
     """Of an operation of one field that it renders whole."""
+    repeats: bool = True
+    """Whether one value may stand in the answer under several names: then that may be far larger than what is held."""
     number: int = field(default_factory=count().__next__)
 
     @property
@@ -98,6 +100,7 @@ class Planner:
         if len(fields) == 1 and self._plan.served == "whole":
             [(key, details)] = fields.items()
             self._plan.root = self._root(root, details, key)
+        self._plan.repeats = self._plan.served != "whole" or self._ledger.repeats or repeat(fields)
         arguments = self._plan.root.call.fields if self._plan.root and self._plan.root.call else 0
         self._plan.fields = MAX_FIELDS - self._ledger.fields_left + arguments
         return self._plan

@@ -26,7 +26,7 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Undefined
 from strawberry.execution import optimized_is_awaitable
@@ -70,6 +70,8 @@ class Ledger:
 
     places: list[Place] = field(default_factory=list)
     fields_left: int = MAX_FIELDS
+    repeats: bool = False
+    """Whether a field of one object is selected under two names."""
 
     def spend(self) -> None:
         """Count a field. Raises Unplannable when there are too many."""
@@ -135,7 +137,9 @@ class Writer:
     def write_object(self, type_: GraphQLObjectType, place: Place) -> tuple[str, str]:
         """Write the functions that render an object and a dict as a type, and return their names."""
         written, reads = [], []
-        for key, details in self._scope.fields_below(type_, place.details).items():
+        selected = self._scope.fields_below(type_, place.details)
+        self._ledger.repeats |= repeat(selected)
+        for key, details in selected.items():
             self._ledger.spend()
             variable = self._code.name("v")
             name = name_of(details)
@@ -195,6 +199,11 @@ class Writer:
             f"{self._code.constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._code.constant(type_)})"
         )
         return f"{name}[{resolve}]({variable}, x)"
+
+
+def repeat(fields: GroupedFieldSet) -> bool:
+    """Return whether a field is selected under two names."""
+    return len({name_of(details) for details in fields.values()}) < len(fields)
 
 
 def unchanging_arguments(place: Place) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """A response's JSON: the bytes that orjson writes, and little more than allowed where it is too much."""
 
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from gateway.encoding import DEEP, encode_within
+from gateway.outcomes import Outcome
 
 RESPONSES: tuple[dict[str, Any], ...] = (
     {},
@@ -37,3 +39,14 @@ def test_one_large_value_under_many_names_is_not_written_out() -> None:
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_answer_beyond_the_bound_is_an_error_however_it_is_written(*, repeats: bool, is_large: bool) -> None:
+    data = {"nodes": [{"id": "x" * 100} for _ in range(10)]}
+    written = orjson.dumps({"data": data})
+    fitting = Outcome(data, max_bytes=len(written), is_large=is_large, repeats=repeats)
+    assert fitting.encode() == written
+    answer = orjson.loads(replace(fitting, max_bytes=len(written) - 1).encode())
+    assert (answer["data"], answer["errors"][0]["extensions"]["code"]) == (None, "RESPONSE_TOO_LARGE")

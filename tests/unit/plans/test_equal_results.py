@@ -117,6 +117,23 @@ def test_usual_list_is_rendered_whole_and_without_giving_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("{ items { nodes { id name metadata } pageInfo { endCursor } } }", False),
+        ("{ items { nodes { id a: metadata b: metadata } } }", True),
+        ("{ items { nodes { metadata ...f } } } fragment f on Item { a: metadata }", True),
+        ("{ tasks { nodes { ... on ProcessDataTask { a: id b: id } } } }", True),
+        ("{ items { a: nodes { id } nodes { id } } }", True),
+        ("{ a: items { nodes { id } } b: items { nodes { id } } }", True),
+        ("{ items { totalCount nodes { id } } }", True),
+    ],
+)
+def test_plan_knows_whether_a_value_may_stand_in_the_answer_twice(text: str, repeats: bool) -> None:
+    document = parse(text)
+    assert plan_of(document, build(document, {})).repeats is repeats
+
+
+@pytest.mark.parametrize(
     ("text", "served", "renderers"),
     [
         ("{ items { totalCount nodes { id } } }", "resolver", 1),
