@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from core.connections import MongoClient
 from core.errors import ResponseTooLarge
+from core.events import Cursor
 from core.publisher import Publisher
 from core.settings import Settings
 from core.streams import EventStreams
@@ -39,14 +40,14 @@ class Services:
     batches: BatchWatches = field(default_factory=BatchWatches)
 
 
-@dataclass
+@dataclass(slots=True)
 class Position:
     """Where a subscription is: the id of the event whose answer is being made, None before the first."""
 
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class LargeValues:
     """How many bytes of values that may be large an operation, or one event of it, has read to answer with."""
 
@@ -68,7 +69,7 @@ class LargeValues:
         self.read = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OperationContext:
     """One operation: who asks, and the correlation id under which everything it causes is logged."""
 

@@ -6,13 +6,12 @@ stand in the document. So the outcome is kept for a moment under the plan, whoev
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from inspect import isawaitable
 from typing import Any
 
-from graphql import ExecutionResult, execute_subscription_event, map_async_iterable
+from graphql import ExecutionResult, execute_subscription_event
 
-from gateway.context import OperationContext
 from gateway.metrics import FRAMES
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.executor import PlannedExecutor
@@ -34,34 +33,14 @@ class Frames:
         self._kept: OrderedDict[Hashable, Outcome] = OrderedDict()
         self._bytes = 0
 
-    def tell(
-        self,
-        executor: PlannedExecutor,
-        source: AsyncIterable[Any],
-        context: OperationContext,
-        told: Mapping[str, Any] | None,
-    ) -> AsyncGenerator[Outcome, None]:
-        """Yield the outcome of each event of a source; `told` are its extensions. Closes the source."""
-
-        async def render(event: Any) -> Outcome:
-            outcome = self._planned(executor, event, context, told)
-            if outcome is not None:
-                return outcome
-            _EXECUTED.inc()
-            result = execute_subscription_event(executor.build_per_event_executor(event))
-            return outcome_of(await result if isawaitable(result) else result, context, told, self._max_response_bytes)
-
-        return map_async_iterable(source, render)
-
-    def _planned(
-        self, executor: PlannedExecutor, event: Any, context: OperationContext, told: Mapping[str, Any] | None
-    ) -> Outcome | None:
-        """Return what the plan makes of an event, None if that is nothing."""
-        if executor.plan.root is None:
+    def planned(self, executor: PlannedExecutor, event: Any, told: Mapping[str, Any] | None) -> Outcome | None:
+        """Return what the plan makes of an event, None if that is nothing. `told` are the outcome's extensions."""
+        plan, context = executor.plan, executor.context_value
+        if plan.root is None:
             return None
         key = None
         if not told and hasattr(type(event), "told_to_all"):
-            key = (executor.plan.number, context.principal, event.told_to_all)
+            key = (plan.number, context.principal, event.told_to_all)
             kept = self._kept.get(key)
             if kept is not None:
                 _SHARED.inc()
@@ -75,6 +54,13 @@ class Frames:
         if key is not None and len(outcome.encode()) <= MAX_FRAME_BYTES:
             self._keep(key, outcome)
         return outcome
+
+    async def executed(self, executor: PlannedExecutor, event: Any, told: Mapping[str, Any] | None) -> Outcome:
+        """Return what graphql-core makes of an event."""
+        _EXECUTED.inc()
+        result = execute_subscription_event(executor.build_per_event_executor(event))
+        result = await result if isawaitable(result) else result
+        return outcome_of(result, executor.context_value, told, self._max_response_bytes)
 
     def _keep(self, key: Hashable, outcome: Outcome) -> None:
         self._kept[key] = outcome

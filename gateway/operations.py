@@ -6,16 +6,11 @@ Knows graphql-core and Strawberry's schema, but no transport.
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from inspect import isawaitable
+from functools import partial
 from typing import Any
 
 import strawberry
-from graphql import (
-    ExecutionResult,
-    GraphQLError,
-    create_source_event_stream,
-    get_variable_values,
-)
+from graphql import GraphQLError, get_variable_values
 from graphql.execution.values import VariableValues
 
 from core.errors import RateLimited
@@ -25,11 +20,12 @@ from gateway.errors import mask
 from gateway.frames import Frames
 from gateway.guard.documents import READING_COST, Document, Documents, Prepared, Rejected
 from gateway.guard.turns import Turns
-from gateway.identity.meter import metered
+from gateway.identity.meter import Meter
 from gateway.identity.principals import LOCAL
 from gateway.metrics import operations_by, plans_by, running_operations_by
-from gateway.outcomes import Outcome, masked, outcome_of
+from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.execution import Execution
+from gateway.subscription import Subscription
 from gateway.tracing import operation_span
 from gateway.transports.caps import CapReached, Tally
 from gateway.transports.limits import EdgeLimits
@@ -207,36 +203,36 @@ class Operations:
     ) -> AsyncGenerator[Outcome, None]:
         """Execute a subscription: yield one outcome an event. Close it, and its source is closed.
 
-        Ends with an outcome that has not begun when the source fails, or when whoever asks can't pay for another
-        minute of it. Raises Refused when it costs too much or the variables don't fit.
+        Raises as `subscribe` does.
+        """
+        async with aclosing(await self.subscribe(prepared, variables, extensions, context)) as subscription:
+            while (outcome := await subscription.next()) is not None:
+                yield outcome
+
+    async def subscribe(
+        self,
+        prepared: Prepared,
+        variables: Mapping[str, Any] | None,
+        extensions: Mapping[str, Any] | None,
+        context: OperationContext,
+    ) -> Subscription:
+        """Begin a subscription, which has to be closed.
+
+        Raises Refused when it costs too much or the variables don't fit.
         """
         cost = await self._charge(prepared, variables, context)
         told = self._told(cost, extensions)
         executor = self._begin(prepared, variables, extensions, context).executor()
         self._take_place(context)
-        outcome_label, started_at = "cancelled", time.perf_counter()
-        with running_operations_by(prepared.label).track_inprogress():
-            try:
-                source = create_source_event_stream(executor)
-                source = await source if isawaitable(source) else source
-                if isinstance(source, ExecutionResult):
-                    outcome_label = "errors"
-                    yield Outcome(None, masked(source.errors, context), began=False)
-                    return
-                events = self._frames.tell(executor, source, context, told)
-                async with aclosing(metered(events, cost, context)) as outcomes:
-                    async for outcome in outcomes:
-                        yield outcome
-                        context.large.reset()
-                outcome_label = "ok"
-            except Exception as exc:  # noqa: BLE001  # Whatever a source raises is masked and logged like a resolver's error.
-                outcome_label = "errors"
-                error = exc if isinstance(exc, GraphQLError) else GraphQLError(str(exc), original_error=exc)
-                yield Outcome(None, masked([error], context), began=False)
-            finally:
-                if context.principal is not LOCAL:
-                    self._subscriptions.give_back(context.owner)
-                self._tell(prepared, outcome_label, started_at, context)
+        running_operations_by(prepared.label).inc()
+        ended = partial(self._ended, prepared, time.perf_counter(), context)
+        return Subscription(self._frames, executor, Meter(cost, context), told, ended)
+
+    def _ended(self, prepared: Prepared, started_at: float, context: OperationContext, outcome: str) -> None:
+        running_operations_by(prepared.label).dec()
+        if context.principal is not LOCAL:
+            self._subscriptions.give_back(context.owner)
+        self._tell(prepared, outcome, started_at, context)
 
     def _take_place(self, context: OperationContext) -> None:
         """Count a subscription of a caller who is known by name. Raises Refused when there are too many."""

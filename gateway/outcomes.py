@@ -37,11 +37,6 @@ class Outcome:
         return self._encoded
 
     @cached_property
-    def text(self) -> str:
-        """Its JSON as text."""
-        return self._encoded.decode()
-
-    @cached_property
     def _encoded(self) -> bytes:
         response: dict[str, Any] = {}
         if self.began:

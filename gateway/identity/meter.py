@@ -1,32 +1,33 @@
 """What a subscription goes on costing: its price again with the first event of every further minute."""
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import TypeVar
 
 from core.errors import RateLimited, SubscriptionUnpaid
+from core.events import Cursor
 from gateway.context import OperationContext
 
 EVERY_S = 60.0
-T = TypeVar("T")
 
 
-async def metered(events: AsyncGenerator[T, None], cost: int, context: OperationContext) -> AsyncGenerator[T, None]:
-    """Yield the events of a subscription that was charged `cost` at its start, and charge it again while it is told.
+class Meter:
+    """One subscription's, that was charged `cost` at its start. A minute in which nothing happens costs nothing."""
 
-    A minute in which nothing happens costs nothing. Raises SubscriptionUnpaid in place of the event that can't be paid.
-    Closes `events`.
-    """
-    paid_until = time.monotonic() + EVERY_S
-    sent: str | None = None
-    async with aclosing(events):
-        async for event in events:
-            if time.monotonic() >= paid_until:
-                try:
-                    await context.charge(cost)
-                except RateLimited as exc:
-                    raise SubscriptionUnpaid(exc.retry_after_s, sent) from exc
-                paid_until = time.monotonic() + EVERY_S
-            yield event
-            sent = context.position.cursor
+    __slots__ = ("_context", "_cost", "_paid_until")
+
+    def __init__(self, cost: int, context: OperationContext) -> None:
+        self._cost = cost
+        self._context = context
+        self._paid_until = time.monotonic() + EVERY_S
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next event has to be paid for."""
+        return time.monotonic() >= self._paid_until
+
+    async def pay(self, sent: Cursor | None) -> None:
+        """Charge for another minute; `sent` is the cursor of the last event before it. Raises SubscriptionUnpaid."""
+        try:
+            await self._context.charge(self._cost)
+        except RateLimited as exc:
+            raise SubscriptionUnpaid(exc.retry_after_s, None if sent is None else str(sent)) from exc
+        self._paid_until = time.monotonic() + EVERY_S

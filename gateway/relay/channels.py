@@ -8,9 +8,10 @@ Only this module's own asyncio task touches the connection, because redis-py dro
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol
 
+from redis._parsers.hiredis import NOT_ENOUGH_DATA, _AsyncHiredisParser
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
@@ -24,8 +25,8 @@ SILENCE_S = 2.5
 RECONNECT_S = (0.1, 1.0)
 CHUNK = 500
 """Channels in one command."""
-YIELD_EVERY = 100
-"""Messages taken without letting the event loop go on: while more are there than it can take, reading never waits."""
+TURN_S = 0.01
+"""How long messages are taken without letting the event loop go on: while more are there, reading never waits."""
 
 
 class Listener(Protocol):
@@ -138,27 +139,37 @@ class Channels:
 
     async def _read(self, pubsub: PubSub) -> None:
         loop = asyncio.get_running_loop()
-        taken = 0
+        rest_at = loop.time() + TURN_S
         try:
             while self._current is pubsub:
                 message = await pubsub.get_message(timeout=None)
                 self._heard_at = loop.time()
-                taken += 1
-                if taken % YIELD_EVERY == 0:
+                self._take(message)
+                for response in _arrived(pubsub):
+                    if response[0] == b"message":
+                        self._listener.heard(response[1].decode(), response[2])
+                    else:
+                        self._take(await pubsub.handle_message(response))  # type: ignore[no-untyped-call]
+                    if loop.time() >= rest_at:
+                        break
+                if loop.time() >= rest_at:
                     await asyncio.sleep(0)
-                if message is None:
-                    continue
-                kind, channel = message["type"], _text(message["channel"])
-                if kind == "message":
-                    self._listener.heard(channel, message["data"])
-                elif kind == "pmessage":
-                    listener = self._patterns.get(_text(message["pattern"]))
-                    if listener is not None:
-                        listener.heard(channel, message["data"])
-                elif kind in ("subscribe", "unsubscribe", "psubscribe", "punsubscribe"):
-                    self._answered(kind, channel)
+                    rest_at = loop.time() + TURN_S
         finally:
             self._leave()
+
+    def _take(self, message: dict[str, Any] | None) -> None:
+        if message is None:
+            return
+        kind, channel = message["type"], _text(message["channel"])
+        if kind == "message":
+            self._listener.heard(channel, message["data"])
+        elif kind == "pmessage":
+            listener = self._patterns.get(_text(message["pattern"]))
+            if listener is not None:
+                listener.heard(channel, message["data"])
+        elif kind in ("subscribe", "unsubscribe", "psubscribe", "punsubscribe"):
+            self._answered(kind, channel)
 
     def _answered(self, kind: str, channel: str) -> None:
         """Count an answer. The latest command for a channel is answered when none is left to come."""
@@ -210,6 +221,21 @@ async def _each(
         await on_channels(*channels)
     if patterns:
         await on_patterns(*patterns)
+
+
+def _arrived(pubsub: PubSub) -> Iterator[list[Any]]:
+    """Yield what has come together with the last message and is parsed already.
+
+    redis-py hands out each by way of seven coroutines and a time limit, which takes longer than all that is done with
+    it (17 of 115 µs, measured 2026-11-30). Raises RedisError.
+    """
+    parser = getattr(getattr(pubsub, "connection", None), "_parser", None)
+    reader: Any = parser._reader if isinstance(parser, _AsyncHiredisParser) else None
+    if reader is not None:
+        while (response := reader.gets()) is not NOT_ENOUGH_DATA:
+            if isinstance(response, Exception):
+                raise response
+            yield response
 
 
 def _text(value: bytes | str) -> str:

@@ -1,7 +1,7 @@
 """Follows every event of a watched task: from what is kept of the latest ones, or else from stream and document."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 
 from core.clock import utc_now
 from core.errors import BadUserInput, NotFound, Unavailable
@@ -10,7 +10,7 @@ from core.states import Delivery
 from gateway.relay.catchup import CatchUp
 from gateway.relay.channels import Channels
 from gateway.relay.fold import is_end
-from gateway.relay.history import BEFORE_ALL, Entry, Gap, Sources, Told
+from gateway.relay.history import BEFORE_ALL, Entry, Gap, Recent, Sources, Told
 from gateway.relay.stored import StoredTasks
 from gateway.relay.watch import Watch
 
@@ -20,20 +20,8 @@ AGAIN_S = 1.0
 """Pause between two looks for what is known to have happened but can't be read."""
 
 
-class EventFollower:
-    """One subscriber to every event: it holds only the id of the last one it was handed."""
-
-    def __init__(self, after: Cursor) -> None:
-        self.cursor = after
-        self.news = asyncio.Event()
-
-    def wake(self, *, urgent: bool) -> None:
-        """Let it look at its watch again."""
-        self.news.set()
-
-
 class Events:
-    """Hands followers of a loaded watch its task's events."""
+    """Reads what followers of every event need beside the latest ones, which their watch keeps."""
 
     def __init__(self, stored: StoredTasks, catch_up: CatchUp, channels: Channels) -> None:
         self._stored = stored
@@ -41,52 +29,7 @@ class Events:
         self._channels = channels
         self._streams_away = False
 
-    async def tell(self, watch: Watch, follower: EventFollower) -> AsyncGenerator[Told, None]:
-        """Yield the events after the follower's cursor, to the end. Raises what the watch fails with.
-
-        A slow reader holds up nobody: what has gone from the stream until it asks for more is a Gap to it.
-        """
-        sources = await self._read(watch, follower.cursor)
-        _check_cursor(sources, follower.cursor)
-        delivery = _delivery(sources)
-        entries: Sequence[Entry]
-        entries, _ = sources.after(follower.cursor, BEFORE_ALL)
-        while True:
-            for cursor, event in entries:
-                follower.cursor = cursor
-                yield Told(cursor, event, delivery)
-                if not isinstance(event, Gap) and is_end(event):
-                    return
-            delivery, entries = await self._next(watch, follower)
-            if not entries:
-                return
-
-    async def _next(self, watch: Watch, follower: EventFollower) -> tuple[Delivery, Sequence[Entry]]:
-        """Wait for more events; there are none only if the follower has seen the end."""
-        waited_for = BEFORE_ALL
-        while True:
-            follower.news.clear()
-            if watch.failure is not None:
-                raise watch.failure
-            recent = None if watch.recent is None else watch.recent.after(follower.cursor)
-            if recent:
-                return Delivery.LIVE, recent
-            if recent is None:
-                sources = await self._read(watch, follower.cursor)
-                entries, waiting = sources.after(follower.cursor, waited_for)
-                if entries:
-                    return _delivery(sources), entries
-            if watch.ended and follower.cursor >= watch.cursor:
-                return Delivery.LIVE, ()
-            if recent is not None:
-                await follower.news.wait()
-            elif sources.task is not None and waiting is not None:
-                await asyncio.sleep(PATIENCE_S)
-                waited_for = waiting
-            else:
-                await asyncio.sleep(AGAIN_S)
-
-    async def _read(self, watch: Watch, last: Cursor) -> Sources:
+    async def read(self, watch: Watch, last: Cursor) -> Sources:
         """Read the stream, `last` included if it is there, then the document."""
         read_at = utc_now()
         before_last = Cursor(last.epoch, max(0, last.n - 1))
@@ -104,6 +47,114 @@ class Events:
         return Sources(task, streamed, read_at)
 
 
+class EventFollower:
+    """One subscriber to every event of a task: what it has read, and the id of the last event that it was handed.
+
+    A slow reader holds up nobody: what has gone from the stream until it asks for more is a Gap to it.
+    """
+
+    __slots__ = ("_events", "_has_begun", "_is_over", "_may_see", "_read", "_waiter", "cursor", "listener")
+
+    def __init__(self, events: Events, after: Cursor, may_see: Callable[[str], bool]) -> None:
+        self.cursor = after
+        self.listener: Callable[[], None] | None = None
+        self._events = events
+        self._may_see = may_see
+        self._read: list[Told] = []
+        """What is to be handed out before anything else, the next one last."""
+        self._waiter: asyncio.Future[None] | None = None
+        self._has_begun = self._is_over = False
+
+    def wake(self, watch: Watch, *, urgent: bool) -> bool:
+        """Let it look at its watch again."""
+        if self.listener is not None:
+            self.listener()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        return self.cursor < watch.cursor
+
+    def take(self, watch: Watch) -> Told | None:
+        """Return the next event if it is among those that the watch keeps."""
+        if self._read or watch.recent is None or watch.failure is not None:
+            return None
+        told = watch.recent.next(self.cursor)
+        if told is not None:
+            self.cursor = told.cursor
+        return told
+
+    def is_up_to_date(self, watch: Watch) -> bool:
+        """Whether it was handed the latest event, and more may come."""
+        is_over = watch.ended or watch.failure is not None
+        return not is_over and not self._read and watch.recent is not None and self.cursor >= watch.cursor
+
+    def stop(self) -> None:
+        """Call nobody any more."""
+        self.listener = None
+
+    async def next(self, watch: Watch) -> Told:
+        """Wait for the next event. Raises what the watch fails with, and StopAsyncIteration after the end."""
+        if not self._has_begun:
+            await self._begin(watch)
+        if not self._read and not self._is_over:
+            self._read = (await self._later(watch))[::-1]
+        if self._is_over or not self._read:
+            raise StopAsyncIteration
+        told = self._read.pop()
+        self.cursor = told.cursor
+        self._is_over = not isinstance(told.event, Gap) and is_end(told.event)
+        return told
+
+    async def _begin(self, watch: Watch) -> None:
+        if watch.failure is not None:
+            raise watch.failure
+        if not self._may_see(watch.task.owner):
+            raise NotFound("task", watch.task_id)
+        if watch.recent is None:
+            watch.recent = Recent(watch.cursor)
+        sources = await self._events.read(watch, self.cursor)
+        _check_cursor(sources, self.cursor)
+        entries, _ = sources.after(self.cursor, BEFORE_ALL)
+        self._read = _told(entries, sources)[::-1]
+        self._has_begun = True
+
+    async def _later(self, watch: Watch) -> list[Told]:
+        """Wait for more events; there are none only if the follower has seen the end."""
+        waited_for = BEFORE_ALL
+        while True:
+            if watch.failure is not None:
+                raise watch.failure
+            recent = None if watch.recent is None else watch.recent.after(self.cursor)
+            if recent:
+                return recent
+            if recent is None:
+                sources = await self._events.read(watch, self.cursor)
+                entries, waiting = sources.after(self.cursor, waited_for)
+                if entries:
+                    return _told(entries, sources)
+            if watch.ended and self.cursor >= watch.cursor:
+                return []
+            if recent is not None:
+                await self._wait()
+            elif sources.task is not None and waiting is not None:
+                await asyncio.sleep(PATIENCE_S)
+                waited_for = waiting
+            else:
+                await asyncio.sleep(AGAIN_S)
+
+    async def _wait(self) -> None:
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            if self._waiter is waiter:
+                self._waiter = None
+
+
+def _told(entries: Sequence[Entry], sources: Sources) -> list[Told]:
+    delivery = Delivery.LIVE if sources.streamed is not None else Delivery.DEGRADED
+    return [Told(cursor, event, delivery) for cursor, event in entries]
+
+
 def _check_cursor(sources: Sources, after: Cursor) -> None:
     """Refuse a cursor of an epoch that never was. Raises BadUserInput, and Unavailable if that can't be told.
 
@@ -113,7 +164,3 @@ def _check_cursor(sources: Sources, after: Cursor) -> None:
         raise Unavailable("MongoDB")
     if after.epoch > sources.task.epoch and not sources.task.status.is_terminal:
         raise BadUserInput("after", f"a cursor of this task, which is at {sources.task.cursor}", got=str(after))
-
-
-def _delivery(sources: Sources) -> Delivery:
-    return Delivery.DEGRADED if sources.streamed is None else Delivery.LIVE

@@ -35,11 +35,17 @@ Entry = tuple[Cursor, Event | Gap]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event under its id, or a gap under an id that lies in it, and how it came."""
+    """An event under its id, or a gap under an id that lies in it, and how it came.
+
+    Followers are handed the same object, so that what is made of it can be made once for all.
+    """
 
     cursor: Cursor
     event: Event | Gap
     delivery: Delivery
+
+    def __hash__(self) -> int:
+        return hash((self.cursor, self.event.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +124,33 @@ class Recent:
 
     def __init__(self, since: Cursor) -> None:
         self._since = since
-        self._events: deque[tuple[Cursor, Event]] = deque()
+        self._events: deque[Told] = deque()
 
-    def add(self, cursor: Cursor, event: Event) -> None:
+    def add(self, told: Told) -> None:
         """Keep an event that directly follows what is known."""
-        self._events.append((cursor, event))
+        self._events.append(told)
         if len(self._events) > RECENT_LIMIT:
-            self._since, _ = self._events.popleft()
+            self._since = self._events.popleft().cursor
 
     def restart(self, cursor: Cursor) -> None:
-        """Forget all, because the task has moved on to `cursor` without every event on the way being known."""
+        """Forget all: the task has moved on to `cursor`, and nobody needs, or nobody knows, every event on the way."""
         self._events.clear()
         self._since = cursor
 
-    def after(self, last: Cursor) -> list[tuple[Cursor, Event]] | None:
+    def after(self, last: Cursor) -> list[Told] | None:
         """Return the events after `last`, None if it is further back than what is kept."""
         if last < self._since:
             return None
-        skipped = bisect_right(self._events, last, key=lambda item: item[0])
-        return list(islice(self._events, skipped, None))
+        return list(islice(self._events, self._skipped(last), None))
+
+    def next(self, last: Cursor) -> Told | None:
+        """Return the first event after `last`; None if there is none, or `last` is further back."""
+        if last == self._since:
+            return self._events[0] if self._events else None
+        if last < self._since:
+            return None
+        skipped = self._skipped(last)
+        return self._events[skipped] if skipped < len(self._events) else None
+
+    def _skipped(self, last: Cursor) -> int:
+        return bisect_right(self._events, last, key=lambda told: told.cursor)

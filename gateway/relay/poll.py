@@ -63,7 +63,7 @@ class Poll:
                 log.exception("The relay's poll ended by a bug; the next one is due.")
 
     async def _poll_degraded(self) -> None:
-        watches = [watch for watch in self._watches() if watch.snapshot and not watch.ended and not watch.live]
+        watches = [watch for watch in self._watches() if watch.status and not watch.ended and not watch.live]
         if not watches:
             return
         later, gone = await self._stored.reread_all([watch.task for watch in watches])

@@ -1,15 +1,16 @@
 """Follows tasks for this replica's subscribers over one Redis pub/sub connection, however many they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 
-from core.errors import BadUserInput, NotFound, Unavailable
+from core.errors import BadUserInput, Unavailable
 from core.events import Cursor, decode_notice, stream_key
 from core.states import Delivery
 from core.streams import EventStreams
@@ -18,16 +19,16 @@ from gateway.relay.board import Boards
 from gateway.relay.catchup import CatchUp
 from gateway.relay.channels import Channels
 from gateway.relay.events import EventFollower, Events
-from gateway.relay.history import Recent, Told
+from gateway.relay.following import CONFIRM_S, Following
+from gateway.relay.history import Told
 from gateway.relay.poll import Poll
 from gateway.relay.snapshot import Snapshot
 from gateway.relay.stored import StoredTasks
 from gateway.relay.watch import Follower, Waker, Watch
 
 log = get_logger(__name__)
+T = TypeVar("T")
 MAX_HZ = 60.0
-CONFIRM_S = 2.0
-"""How long a new subscriber, or the start, waits for Redis before it goes on with MongoDB alone."""
 
 
 class Relay:
@@ -102,65 +103,42 @@ class Relay:
         """Ask MongoDB about the watched tasks now rather than at the next turn."""
         self._poll.hurry()
 
-    def follow(self, task_id: UUID, *, max_hz: float = 10.0) -> AsyncGenerator[Snapshot, None]:
+    def follow(self, task_id: UUID, *, max_hz: float = 10.0) -> Following[Snapshot]:
         """Yield the task as it is now, then the latest as it moves on; end after the terminal status.
 
         Progress comes at most `max_hz` times a second, another status at once; a slow reader misses what it was too
         slow for, never the end. Cursors rise strictly. Raises BadUserInput if `max_hz` is not within (0, 60], and,
-        before it yields anything, NotFound for an unknown id and Unavailable if MongoDB does not answer. Close the
-        generator (`contextlib.aclosing`) to leave early.
+        before it yields anything, NotFound for an unknown id and Unavailable if MongoDB does not answer. Close it
+        (`contextlib.aclosing`) to leave early.
         """
         if not 0 < max_hz <= MAX_HZ:
             raise BadUserInput("maxHz", f"a number greater than 0 and at most {MAX_HZ:g}", got=max_hz)
-        return self._follow(task_id, Follower(max_hz))
+        return Following(self, task_id, Follower(max_hz), _as_it_is)
 
-    async def _follow(self, task_id: UUID, follower: Follower) -> AsyncGenerator[Snapshot, None]:
-        with self._joined(task_id, follower) as watch:
-            await _until_ready(watch)
-            while True:
-                snapshot = await follower.next(watch)
-                yield snapshot
-                if snapshot.task.status.is_terminal:
-                    return
-
-    async def follow_events(
-        self, task_id: UUID, *, after: Cursor, may_see: Callable[[str], bool]
-    ) -> AsyncGenerator[Told, None]:
+    def follow_events(self, task_id: UUID, *, after: Cursor, may_see: Callable[[str], bool]) -> Following[Told]:
         """Yield every event of the task after a cursor, and a Gap wherever some may be missing; end after its end.
 
         Cursors rise strictly, and any of them may be given to any replica to go on from there. Raises, before it
         yields anything, NotFound for an unknown id or an owner whose tasks one may not see, BadUserInput for a cursor
-        of an epoch that the task has not reached, and Unavailable if MongoDB does not answer. Close the generator to
-        leave early.
+        of an epoch that the task has not reached, and Unavailable if MongoDB does not answer. Close it to leave early.
         """
-        follower = EventFollower(after)
-        with self._joined(task_id, follower) as watch:
-            await _until_ready(watch)
-            if watch.failure is not None:
-                raise watch.failure
-            if not may_see(watch.task.owner):
-                raise NotFound("task", task_id)
-            if watch.recent is None:
-                watch.recent = Recent(watch.cursor)
-            async with aclosing(self._events.tell(watch, follower)) as told:
-                async for event in told:
-                    yield event
+        return Following(self, task_id, EventFollower(self._events, after, may_see), _as_it_is)
 
-    @contextmanager
-    def _joined(self, task_id: UUID, follower: Waker) -> Iterator[Watch]:
-        """Keep the follower in the tables; nothing in here waits, so no cancellation can leave it behind."""
+    def join(self, task_id: UUID, follower: Waker) -> Watch:
+        """Keep a follower in the tables until it leaves."""
         watch = self._watches.get(task_id)
         if watch is None:
             watch = self._watches[task_id] = Watch(task_id, stream_key(self._namespace, task_id))
             self._by_channel[watch.channel] = watch
             self._catch_up.open(watch)
         watch.followers.add(follower)
-        try:
-            yield watch
-        finally:
-            watch.followers.discard(follower)
-            if not watch.followers:
-                self._forget(watch)
+        return watch
+
+    def leave(self, watch: Watch, follower: Waker) -> None:
+        """Keep a follower no more; nobody's task is watched no more."""
+        watch.followers.discard(follower)
+        if not watch.followers:
+            self._forget(watch)
 
     def _forget(self, watch: Watch) -> None:
         self._catch_up.stop(watch)
@@ -183,7 +161,7 @@ class Relay:
         except (BadUserInput, msgspec.MsgspecError) as exc:
             log.warning("An event is unreadable and left out.", channel=channel, reason=str(exc))
             return
-        if watch.snapshot is None or watch.work is not None:
+        if watch.status is None or watch.work is not None:
             watch.pending.append((cursor, event))
         elif not watch.hear(cursor, event):
             self._catch_up.request(watch)
@@ -203,10 +181,5 @@ class Relay:
         self._poll.hurry()
 
 
-async def _until_ready(watch: Watch) -> None:
-    """Wait for its first document, and as long as makes sense for Redis."""
-    await watch.loaded.wait()
-    if not watch.ready.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CONFIRM_S):
-                await watch.ready.wait()
+def _as_it_is(thing: T) -> T:
+    return thing

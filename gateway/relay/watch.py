@@ -2,15 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from core.documents import Task
-from core.events import Cursor, Event
-from core.states import Delivery, TaskStatus
+from core.events import Cursor, Event, Logged, Progressed, StateChanged
+from core.states import TERMINAL, Delivery, TaskStatus
 from gateway.relay.fold import fold, is_complete, is_end, is_next, newer
-from gateway.relay.history import BEFORE_ALL, Recent
+from gateway.relay.history import BEFORE_ALL, Recent, Told
 from gateway.relay.snapshot import Snapshot
 
 PENDING_LIMIT = 64
@@ -20,12 +20,38 @@ PENDING_LIMIT = 64
 class Waker(Protocol):
     """Whoever follows a watch."""
 
-    def wake(self, *, urgent: bool) -> None:
-        """Have it look at its watch again; it is urgent when the status, the attempt or the watch itself changed."""
+    def wake(self, watch: "Watch", *, urgent: bool) -> bool:
+        """Have it look at its watch again; it is urgent when the status, the attempt or the watch itself changed.
+
+        Returns whether it goes on needing the events that are kept. Never raises.
+        """
 
 
 class Watch:
-    """What this replica knows of a task. Followers are woken as it moves on; each takes the latest when it is ready."""
+    """What this replica knows of a task. Followers are woken as it moves on; each takes the latest when it is ready.
+
+    Where the task stands is always known; the document is folded when somebody asks for it.
+    """
+
+    __slots__ = (
+        "_later",
+        "_snapshot",
+        "asked",
+        "asked_reread",
+        "attempt",
+        "channel",
+        "cursor",
+        "failure",
+        "followers",
+        "held",
+        "loaded",
+        "pending",
+        "ready",
+        "recent",
+        "status",
+        "task_id",
+        "work",
+    )
 
     def __init__(self, task_id: UUID, channel: str) -> None:
         self.task_id = task_id
@@ -36,9 +62,15 @@ class Watch:
         """Set once it has caught up with Redis, or can't, or need not."""
         self.failure: Exception | None = None
         self.followers: set[Waker] = set()
-        self.snapshot: Snapshot | None = None
+        self.cursor = BEFORE_ALL
+        """The id of the latest event that is known."""
+        self.status: TaskStatus | None = None
+        self.attempt = -1
+        self._snapshot: Snapshot | None = None
+        self._later: Progressed | Logged | None = None
+        """What is to be folded into the document, under the id of the latest event."""
         self.recent: Recent | None = None
-        """The latest events, kept while somebody follows every one of them."""
+        """The latest events, kept while somebody follows every one of them and has not been handed them all."""
         self.pending: deque[tuple[Cursor, Event]] = deque(maxlen=PENDING_LIMIT)
         self.held = False
         """Whether news is known of, or may be missing, that only MongoDB can tell, and MongoDB did not."""
@@ -48,71 +80,92 @@ class Watch:
         self.asked_reread = False
 
     @property
-    def task(self) -> Task:
-        """The document as folded so far. Only to be asked once there is one."""
-        assert self.snapshot is not None
-        return self.snapshot.task
+    def snapshot(self) -> Snapshot | None:
+        """The task as it stands, None before there is a document."""
+        known, later = self._snapshot, self._later
+        if known is not None and later is not None:
+            self._later = None
+            known = self._snapshot = Snapshot(fold(known.task, self.cursor, later), known.delivery)
+        return known
 
     @property
-    def cursor(self) -> Cursor:
-        """The id of the latest event that the document tells of."""
-        return BEFORE_ALL if self.snapshot is None else self.snapshot.task.cursor
+    def task(self) -> Task:
+        """The document as it stands. Only to be asked once there is one."""
+        snapshot = self.snapshot
+        assert snapshot is not None
+        return snapshot.task
 
     @property
     def ended(self) -> bool:
         """Whether the task has ended: nothing can follow."""
-        return self.snapshot is not None and self.snapshot.task.status.is_terminal
+        return self.status in TERMINAL
 
     @property
     def live(self) -> bool:
         """Whether its events come by Redis as they happen."""
-        return self.snapshot is not None and self.snapshot.delivery is Delivery.LIVE
+        return self._snapshot is not None and self._snapshot.delivery is Delivery.LIVE
 
     def set_live(self, live: bool) -> None:
         """Change how the news comes; what was handed out already is not handed out again for it."""
-        if self.snapshot is not None and self.live is not live:
-            self.snapshot = Snapshot(self.snapshot.task, Delivery.LIVE if live else Delivery.DEGRADED)
+        if self._snapshot is not None and self.live is not live:
+            self._snapshot = Snapshot(self.task, Delivery.LIVE if live else Delivery.DEGRADED)
 
     def fail(self, failure: Exception) -> None:
         """End all followers with this error."""
         self.failure = failure
         self.loaded.set()
         self.ready.set()
-        for follower in self.followers:
-            follower.wake(urgent=True)
+        self._wake(urgent=True)
 
-    def take(self, task: Task, event: Event | None = None) -> None:
-        """Take a document as the present one if it is later than what is known, and wake who waits for it.
-
-        `event` is what directly followed and made it later, if it was but one event.
-        """
+    def take(self, task: Task) -> None:
+        """Take a document as the present one if it is later than what is known, and wake who waits for it."""
         known = self.snapshot
         if known is None:
-            self.snapshot = Snapshot(task, Delivery.DEGRADED)
+            self._keep(task, Delivery.DEGRADED)
             return
         task = newer(known.task, task)
         if task is known.task:
             return
-        self.snapshot = Snapshot(task, known.delivery)
+        urgent = task.status is not self.status or task.attempt != self.attempt
+        self._keep(task, known.delivery)
         if self.recent is not None:
-            if event is None:
-                self.recent.restart(task.cursor)
-            else:
-                self.recent.add(task.cursor, event)
+            self.recent.restart(self.cursor)
         if self.ended:
             self.ready.set()
-        urgent = task.status is not known.task.status or task.attempt != known.task.attempt
-        for follower in self.followers:
-            follower.wake(urgent=urgent)
+        self._wake(urgent=urgent)
+
+    def _keep(self, task: Task, delivery: Delivery) -> None:
+        self._snapshot, self._later = Snapshot(task, delivery), None
+        self.cursor, self.status, self.attempt = task.cursor, task.status, task.attempt
+
+    def _wake(self, *, urgent: bool) -> None:
+        is_needed = False
+        for follower in list(self.followers):
+            if follower.wake(self, urgent=urgent):
+                is_needed = True
+        if self.recent is not None and not is_needed:
+            self.recent.restart(self.cursor)
 
     def hear(self, cursor: Cursor, event: Event) -> bool:
-        """Fold an event that directly follows. Returns False if it does not, or ends the task: then it is pending."""
-        if self.ended or cursor <= self.cursor:
+        """Take an event that directly follows. Returns False if it does not, or ends the task: then it is pending."""
+        if cursor <= self.cursor or self.ended:
             return True
-        if is_end(event) or not is_next(self.cursor, cursor):
+        if not is_next(self.cursor, cursor) or is_end(event):
             self.pending.append((cursor, event))
             return False
-        self.take(fold(self.task, cursor, event), event)
+        urgent = False
+        if isinstance(event, StateChanged):
+            urgent = event.status is not self.status or event.attempt != self.attempt
+            known = self.snapshot
+            assert known is not None
+            self._keep(fold(known.task, cursor, event), known.delivery)
+        else:
+            self.cursor = cursor
+            if self._later is None or isinstance(event, Progressed):
+                self._later = event
+        if self.recent is not None:
+            self.recent.add(Told(cursor, event, Delivery.LIVE))
+        self._wake(urgent=urgent)
         return True
 
     def missed(self, streamed: Sequence[tuple[Cursor, Event]]) -> list[tuple[Cursor, Event]]:
@@ -144,6 +197,8 @@ class Watch:
 class Follower:
     """One subscriber's slot: what it saw last, and when it may be handed more. It holds no document of its own."""
 
+    __slots__ = ("_attempt", "_cursor", "_next_at", "_period_s", "_status", "_timer", "_waiter", "listener")
+
     def __init__(self, max_hz: float) -> None:
         self._period_s = 1.0 / max_hz
         self._next_at = 0.0
@@ -151,49 +206,80 @@ class Follower:
         self._status: TaskStatus | None = None
         self._attempt = -1
         self._waiter: asyncio.Future[None] | None = None
-        self._throttled = False
+        self._timer: asyncio.TimerHandle | None = None
+        """Set while there is news that has to wait for its turn."""
+        self.listener: Callable[[], None] | None = None
 
-    def wake(self, *, urgent: bool) -> None:
+    def wake(self, watch: Watch, *, urgent: bool) -> bool:
         """Let it look at its watch again; one that was handed something just now only looks if it is urgent."""
-        if self._waiter is not None and (urgent or not self._throttled) and not self._waiter.done():
-            self._waiter.set_result(None)
+        if urgent or self._timer is None:
+            self._call()
+        return False
 
     async def next(self, watch: Watch) -> Snapshot:
         """Wait for a snapshot later than the last one, and return the latest. Raises what the watch failed with.
 
         Progress comes at most `max_hz` times a second; another status, another attempt and the end come at once.
+        Raises StopAsyncIteration once the end was handed out.
         """
         loop = asyncio.get_running_loop()
         while True:
+            if self._status in TERMINAL:
+                raise StopAsyncIteration
             if watch.failure is not None:
                 raise watch.failure
-            snapshot, now = watch.snapshot, loop.time()
-            if snapshot is None or not (snapshot.task.cursor > self._cursor or watch.ended):
-                await self._wait(None)
-            elif now < self._next_at and not self._is_urgent(snapshot.task):
-                await self._wait(self._next_at)
-            else:
-                task = snapshot.task
-                self._cursor, self._status, self._attempt = task.cursor, task.status, task.attempt
-                self._next_at = now + self._period_s
+            snapshot = self._look(watch)
+            if snapshot is not None:
                 return snapshot
+            waiter = self._waiter = loop.create_future()
+            try:
+                await waiter
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
+                    self._disarm()
 
-    def _is_urgent(self, task: Task) -> bool:
-        return task.status is not self._status or task.attempt != self._attempt
+    def take(self, watch: Watch) -> Snapshot | None:
+        """Return a snapshot if it is time for one; the end has to be waited for."""
+        return None if watch.ended or watch.failure is not None else self._look(watch)
 
-    async def _wait(self, until: float | None) -> None:
+    def is_up_to_date(self, watch: Watch) -> bool:
+        """Whether what is known was handed out, or waits for its turn."""
+        is_over = watch.ended or watch.failure is not None
+        return not is_over and (self._timer is not None or watch.cursor <= self._cursor)
+
+    def stop(self) -> None:
+        """Call nobody any more."""
+        self.listener = None
+        self._disarm()
+
+    def _look(self, watch: Watch) -> Snapshot | None:
+        """Return what is to be handed out now; where it has to wait for its turn, see to being called then."""
+        if not (watch.cursor > self._cursor or watch.ended) or watch.status is None:
+            return None
         loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()
-        self._throttled = until is not None
-        timer = None if until is None else loop.call_at(until, _release, waiter)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
+        now = loop.time()
+        is_urgent = watch.status is not self._status or watch.attempt != self._attempt
+        if now < self._next_at and not is_urgent:
+            if self._timer is None:
+                self._timer = loop.call_at(self._next_at, self._ring)
+            return None
+        self._disarm()
+        self._cursor, self._status, self._attempt = watch.cursor, watch.status, watch.attempt
+        self._next_at = now + self._period_s
+        return watch.snapshot
 
+    def _ring(self) -> None:
+        self._timer = None
+        self._call()
 
-def _release(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def _call(self) -> None:
+        if self.listener is not None:
+            self.listener()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -27,7 +27,7 @@ def mutation(graphql_type: Any, description: str, *prices: object, weight: str =
 
 
 def subscription(graphql_type: Any, description: str, *prices: object) -> Callable[[F], F]:
-    """Make an asynchronous generator a field of the subscription root; it is priced by the event."""
+    """Make a method that returns an asynchronous iterable a field of the subscription root, priced by the event."""
     return _decorator(strawberry.subscription, graphql_type, description, prices)
 
 

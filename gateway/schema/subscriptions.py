@@ -1,7 +1,6 @@
 """Following tasks live."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterable
 from typing import Annotated
 
 import strawberry
@@ -10,7 +9,8 @@ from strawberry import UNSET
 from core.errors import NotFound
 from core.events import Cursor
 from core.ids import parse_id
-from gateway.relay.history import BEFORE_ALL
+from gateway.relay import Snapshot
+from gateway.relay.history import BEFORE_ALL, Told
 from gateway.schema.fields import ContextInfo, subscription
 from gateway.schema.task_events import TaskEventType, TaskEventView
 from gateway.schema.task_view import TaskView
@@ -28,7 +28,7 @@ class TaskSubscription:
         description="Follow a task: first as it stands, then whenever it moves, and its end exactly once; then it "
         "completes. Of progress you get the latest, no more often than you ask for; no status is late or lost.",
     )
-    async def task_progress(
+    def task_progress(
         self,
         info: ContextInfo,
         id: Annotated[strawberry.ID, strawberry.argument(description="The task's UUID.")],
@@ -36,15 +36,17 @@ class TaskSubscription:
             float | None,
             strawberry.argument(description="How often a second to tell of progress: more than 0, at most 60."),
         ] = DEFAULT_MAX_HZ,
-    ) -> AsyncGenerator[TaskView, None]:
-        relay = info.context.services.relay
-        rate = DEFAULT_MAX_HZ if max_hz is None else max_hz
-        async with aclosing(relay.follow(parse_id(id), max_hz=rate)) as snapshots:
-            async for snapshot in snapshots:
-                if not info.context.principal.may_see(snapshot.task.owner):
-                    raise NotFound("task", snapshot.task.id)  # In the very words of one that does not exist.
-                info.context.position.cursor = str(snapshot.task.cursor)
-                yield TaskView(snapshot.task, snapshot.delivery)
+    ) -> AsyncIterable[TaskView]:
+        context = info.context
+        following = context.services.relay.follow(parse_id(id), max_hz=DEFAULT_MAX_HZ if max_hz is None else max_hz)
+
+        def show(snapshot: Snapshot) -> TaskView:
+            if not context.principal.may_see(snapshot.task.owner):
+                raise NotFound("task", snapshot.task.id)  # In the very words of one that does not exist.
+            context.position.cursor = snapshot.task.cursor
+            return TaskView(snapshot.task, snapshot.delivery)
+
+        return following.shown(show)
 
     @subscription(
         TaskEventType,
@@ -53,18 +55,20 @@ class TaskSubscription:
         "Where progress or log lines are no longer to be had, a Gap says so; changes of status are always told. A "
         "cursor of an epoch that the task has not reached is BAD_USER_INPUT.",
     )
-    async def task_events(
+    def task_events(
         self,
         info: ContextInfo,
         id: Annotated[strawberry.ID, strawberry.argument(description="The task's UUID.")],
         after: Annotated[
             str | None, strawberry.argument(description="The cursor of the last event you have, or of a task.")
         ] = UNSET,
-    ) -> AsyncGenerator[TaskEventView, None]:
+    ) -> AsyncIterable[TaskEventView]:
         context = info.context
         last = BEFORE_ALL if after is None or after is UNSET else Cursor.parse(after)
-        relay, may_see = context.services.relay, context.principal.may_see
-        async with aclosing(relay.follow_events(parse_id(id), after=last, may_see=may_see)) as events:
-            async for told in events:
-                context.position.cursor = str(told.cursor)
-                yield TaskEventView(told)
+        following = context.services.relay.follow_events(parse_id(id), after=last, may_see=context.principal.may_see)
+
+        def show(told: Told) -> TaskEventView:
+            context.position.cursor = told.cursor
+            return TaskEventView(told)
+
+        return following.shown(show)

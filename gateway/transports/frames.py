@@ -81,14 +81,14 @@ def decode_message(text: str, limits: EdgeLimits) -> ClientMessage:
     return message
 
 
-def envelope(ident: str) -> str:
+def envelope(ident: str) -> bytes:
     """Return what stands before the payload in each result's frame of an operation."""
-    return f'{{"id":{orjson.dumps(ident).decode()},"type":"next","payload":'
+    return b'{"id":%b,"type":"next","payload":' % orjson.dumps(ident)
 
 
-def next_frame(before: str, payload: str) -> str:
+def next_frame(before: bytes, payload: bytes) -> bytes:
     """Return the frame of one result: its operation's envelope joined to its JSON, which many may share."""
-    return before + payload + "}"
+    return b"%b%b}" % (before, payload)
 
 
 def error_frame(ident: str, errors: object) -> str:

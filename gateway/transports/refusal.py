@@ -6,6 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from core.errors import HeadwayError, Unauthenticated
+from core.events import Cursor
 from gateway.outcomes import Outcome
 
 
@@ -40,6 +41,6 @@ def refuse_caller(exc: HeadwayError) -> Refusal:
     return Refusal(503, exc.code, str(exc))
 
 
-def ended_error(exc: Unauthenticated, cursor: str | None) -> dict[str, Any]:
+def ended_error(exc: Unauthenticated, cursor: Cursor | None) -> dict[str, Any]:
     """Return the error of a subscription that ends with its caller's credential: `cursor` is the last one sent."""
-    return {"message": str(exc), "extensions": {"code": exc.code, "cursor": cursor}}
+    return {"message": str(exc), "extensions": {"code": exc.code, "cursor": None if cursor is None else str(cursor)}}

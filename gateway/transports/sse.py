@@ -17,6 +17,7 @@ from starlette.types import Receive, Send
 
 from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated
+from core.events import Cursor
 from core.telemetry import get_logger
 from gateway.context import OperationContext, Position
 from gateway.errors import INTERNAL_ERROR
@@ -47,7 +48,7 @@ class Running:
     id: str | None
     type: OperationType | None
     position: Position
-    cursor: str | None = None
+    cursor: Cursor | None = None
     """The last one that was sent."""
     task: asyncio.Task[None] | None = None
 

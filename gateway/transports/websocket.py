@@ -1,45 +1,35 @@
-"""GraphQL over WebSocket: does what the protocol's state machine says, and owns one task per running operation.
-
-Sends are awaited: while a client does not read, its operations are not advanced, so it costs no more than it does now.
-"""
+"""GraphQL over WebSocket: does what the protocol's state machine says, and owns the operations that run."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-import structlog
-from graphql import OperationType
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated, Unavailable
 from core.telemetry import get_logger
-from gateway.errors import INTERNAL_ERROR
 from gateway.guard.turns import LARGE_CHARS
 from gateway.identity.authentication import no_longer_valid
 from gateway.identity.principals import LOCAL
 from gateway.metrics import REFUSED, SOCKET_CLOSES
-from gateway.operations import Operations, Refused
-from gateway.outcomes import Outcome
+from gateway.operations import Operations
 from gateway.replica import Replica
 from gateway.transports import protocol
 from gateway.transports.frames import (
     ACK,
     SUBPROTOCOL,
     CloseCode,
-    complete_frame,
-    envelope,
     error_frame,
-    next_frame,
 )
 from gateway.transports.hosts import is_origin_allowed
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.protocol import Phase, Protocol, Violation
 from gateway.transports.refusal import ended_error
-from gateway.transports.request import GraphQLRequest
+from gateway.transports.running import Running
+from gateway.transports.websocket_connection import PUSH
 
 log = get_logger(__name__)
 
@@ -55,22 +45,6 @@ class Idle(Exception):
     """No operation has run on the socket for long."""
 
 
-@dataclass(eq=False)
-class Running:
-    """One operation of one socket."""
-
-    id: str
-    request: GraphQLRequest
-    correlation_id: str
-    task: asyncio.Task[None] | None = None
-    cursor: str | None = None
-    """The last one that was sent."""
-    is_subscription: bool = False
-
-    def __post_init__(self) -> None:
-        self.envelope = envelope(self.id)
-
-
 class Socket:
     """One connection, from its handshake to its end."""
 
@@ -80,6 +54,8 @@ class Socket:
         self._operations = operations
         self._limits = limits
         self._protocol = Protocol(limits)
+        self.tasks = asyncio.TaskGroup()
+        self._write: Callable[[bytes], bool] | None = websocket.scope["extensions"].get(PUSH, {}).get("text")
         self._correlation_id: str = websocket.scope["correlation_id"]
         self._started = 0
         self._opened_at = self._idle_since = asyncio.get_running_loop().time()
@@ -98,15 +74,15 @@ class Socket:
         elif not self._is_origin_allowed():
             await self._close(CloseCode.FORBIDDEN, "Forbidden")
         else:
-            async with asyncio.TaskGroup() as tasks:
+            async with self.tasks:
                 try:
-                    await self._talk(tasks)
+                    await self._talk()
                 finally:
                     self._closed = True
                     owned = (self._expiry, *(running.task for running in self.running.values()))
                     left = [task for task in owned if task is not None]
                     for running in list(self.running.values()):
-                        self._stop(running)
+                        running.stop()
                 await cancel_until_done(left)
 
     def _is_origin_allowed(self) -> bool:
@@ -115,10 +91,10 @@ class Socket:
         origin = headers.get("origin")
         return origin is None or is_origin_allowed(origin, headers.get("host", ""), self._limits.allowed_origins)
 
-    async def _talk(self, tasks: asyncio.TaskGroup) -> None:
+    async def _talk(self) -> None:
         try:
             while (message := await self._receive())["type"] != "websocket.disconnect":
-                await self._act(await self._read(message.get("text")), tasks)
+                await self._act(await self._read(message.get("text")))
         except Late:
             REFUSED.labels("init_timeout").inc()
             await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
@@ -160,22 +136,22 @@ class Socket:
                 if not self.running and loop.time() >= self._idle_since + self._limits.idle_timeout_s:
                     raise Idle from None
 
-    async def _act(self, action: protocol.Action, tasks: asyncio.TaskGroup) -> None:
+    async def _act(self, action: protocol.Action) -> None:
         match action:
             case protocol.Send(frame):
-                await self._send(frame)
+                await self.send(frame)
             case protocol.Init(payload):
                 await self._identify(payload or {})
                 if not self._principal.is_lasting:
-                    self._expiry = tasks.create_task(self._expire(), name=f"expiry {self._correlation_id}")
-                await self._send(ACK)
+                    self._expiry = self.tasks.create_task(self._expire(), name=f"expiry {self._correlation_id}")
+                await self.send(ACK)
             case protocol.Stop(ident):
-                self._stop(self.running[ident])
+                self.running[ident].stop()
             case protocol.Start(ident, request) if not self._leaving:
                 self._started += 1
-                running = Running(ident, request, f"{self._correlation_id}.{self._started}")
-                self.running[ident] = running
-                running.task = tasks.create_task(self._run(running), name=f"operation {running.correlation_id}")
+                running = self.running[ident] = Running(self, ident, f"{self._correlation_id}.{self._started}")
+                context = self._replica.new_context(running.correlation_id, self._principal)
+                running.start(self._operations, request, context)
                 await asyncio.sleep(0)  # A flood of operations takes turns with everyone else.
 
     async def _identify(self, payload: Mapping[str, Any]) -> None:
@@ -197,72 +173,28 @@ class Socket:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for running in list(self.running.values()):
                     if running.is_subscription:
-                        self._stop(running)
-                        await self._send(error_frame(running.id, [ended_error(ended, running.cursor)]))
+                        running.stop()
+                        await self.send(error_frame(running.id, [ended_error(ended, running.cursor)]))
         await self._finish(self._limits.shutdown_s)
         await self._close(CloseCode.FORBIDDEN, f"Forbidden: {ended}")
 
-    def _stop(self, running: Running) -> None:
-        """Cancel an operation; nothing is sent for it from here on."""
-        self._forget(running)
-        if running.task is not None:
-            running.task.cancel()
+    def is_running(self, running: Running) -> bool:
+        """Whether the operation has neither ended nor been stopped."""
+        return self.running.get(running.id) is running
 
-    def _forget(self, running: Running) -> None:
-        if self.running.get(running.id) is running:
+    def forget(self, running: Running) -> None:
+        """Free the id of an operation that is over."""
+        if self.is_running(running):
             del self.running[running.id]
             self._idle_since = asyncio.get_running_loop().time()
             self._protocol.end(running.id)
 
-    async def _run(self, running: Running) -> None:
-        """Own one operation from its document to its last frame."""
-        structlog.contextvars.bind_contextvars(correlation_id=running.correlation_id)
-        try:
-            await self._operate(running)
-        except Refused as refused:
-            await self._end(running, error_frame(running.id, refused.errors))
-        except (WebSocketDisconnect, WebSocketDisconnected):
-            return
-        except Exception:  # The supervisor of an operation: a bug in one must not end the others on this socket.
-            log.exception("An operation broke")
-            await self._end(running, error_frame(running.id, [INTERNAL_ERROR]))
-        finally:
-            self._forget(running)
+    def push(self, frame: bytes) -> bool:
+        """Send a frame at once; return False, and send nothing, where that has to wait."""
+        return not self._closed and self._write is not None and self._write(frame)
 
-    async def _operate(self, running: Running) -> None:
-        request = running.request
-        context = self._replica.new_context(running.correlation_id, self._principal)
-        prepared = await self._operations.admit(request, context)
-        if prepared.type is not OperationType.SUBSCRIPTION:
-            outcome = await self._operations.run(prepared, request.variables, request.extensions, context)
-            await self._deliver(running, outcome)
-            await self._end(running, complete_frame(running.id))
-            return
-        running.is_subscription = True
-        stream = self._operations.stream(prepared, request.variables, request.extensions, context)
-        async with aclosing(stream) as outcomes:
-            async for outcome in outcomes:
-                if not outcome.began:
-                    await self._end(running, error_frame(running.id, outcome.errors))
-                    return
-                await self._deliver(running, outcome)
-                running.cursor = context.position.cursor
-                if self.running.get(running.id) is not running:
-                    return  # It was stopped, but a driver swallowed the cancellation.
-        await self._end(running, complete_frame(running.id))
-
-    async def _deliver(self, running: Running, outcome: Outcome) -> None:
-        if self.running.get(running.id) is running:
-            await self._send(next_frame(running.envelope, outcome.text))
-
-    async def _end(self, running: Running, frame: str) -> None:
-        """Free the id, then send the operation's last frame: the client may use the id again once it has read it."""
-        if self.running.get(running.id) is running:
-            self._forget(running)
-            with suppress(WebSocketDisconnect, WebSocketDisconnected):
-                await self._send(frame)
-
-    async def _send(self, frame: str) -> None:
+    async def send(self, frame: str) -> None:
+        """Send a frame as soon as the client reads; none once the socket is closed."""
         if not self._closed:
             await self._websocket.send({"type": "websocket.send", "text": frame})
 
@@ -282,7 +214,7 @@ class Socket:
         """
         subscriptions = [running for running in self.running.values() if running.is_subscription]
         for running in subscriptions:
-            self._stop(running)
+            running.stop()
         await self._finish(within_s)
         if subscriptions or self.running:
             await self._close(CloseCode.SERVICE_RESTART, "Service restart")

@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from struct import Struct
 from typing import Any
 
 from starlette.types import Message
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from gateway.transports.connections import Drain, EdgeConfig, take_place
 
+PUSH = "headway.push"
+"""Under this name a scope's extensions hold a function, as `text`, that writes a text message or returns False."""
+TEXT = 0x81
+_HEAD_16, _HEAD_64 = Struct("!BBH").pack, Struct("!BBQ").pack
 CLOSE_TIMEOUT_S = 10.0
 SLICE_BYTES = 8_192
 """Parsed at a time of what comes: 1,365 empty pings, which take 12 ms (measured 2026-11-24)."""
@@ -68,6 +75,30 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._rest += data
         if not is_under_way:
             self._parse_slice()
+
+    def handle_connect(self, event: Request) -> None:
+        """Have the application told, in its scope, how to write what does not have to wait."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][PUSH] = {"text": self._push}
+
+    def _push(self, text: bytes) -> bool:
+        """Write a message at once; return False, and write nothing, if it has to wait for the peer, or comes too late.
+
+        It writes what `send` would: one unmasked frame (RFC 6455 §5.2), as this side agrees to no extension.
+        """
+        is_open = self.handshake_complete and not self.close_sent and self.conn.state is State.OPEN
+        if not is_open or not self.writable.is_set() or self.transport.is_closing():
+            return False
+        size = len(text)
+        if size < 126:
+            head = bytes((TEXT, size))
+        elif size < 65_536:
+            head = _HEAD_16(TEXT, 126, size)
+        else:
+            head = _HEAD_64(TEXT, 127, size)
+        self.transport.write(head + text)
+        return True
 
     def _shake_hands(self, data: bytes) -> None:
         """Parse the request, which comes whole. uvicorn would leave one with too many headers unanswered."""

@@ -90,7 +90,7 @@ async def test_event_of_a_task_is_rendered_once_for_all_its_followers(gateway: G
         told = []
         async with aclosing(operations.stream(prepared, {"id": ident}, None, gateway.context)) as outcomes:
             async for outcome in outcomes:
-                told.append(outcome.text)
+                told.append(outcome.encode().decode())
                 began.put_nowait(None)
         return told
 

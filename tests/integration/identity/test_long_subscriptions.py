@@ -4,13 +4,17 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
+from core.settings import Settings
 from core.states import TaskStatus
 from gateway.identity import meter
 from tests.integration.gateway_transports.event_stream import opened
 from tests.integration.identity.conftest import Serve, bearer
+from tests.integration.relay.follower import log_line
+from tests.integration.relay.writer import Writer
 
 EVENTS = "subscription ($id: ID!, $after: String) { taskEvents(id: $id, after: $after) { cursor } }"
 TOLD = 200
@@ -68,6 +72,28 @@ async def test_event_stream_that_spends_the_budget_ends_with_its_cursor(
     assert events[-1] == ("complete", None)
     payloads = [data for _, data in events[:-1]]
     check([data["data"]["taskEvents"]["cursor"] for data in payloads[:-1]], payloads[-1]["errors"][0])
+
+
+async def test_subscription_that_waits_for_news_is_charged_when_they_come(
+    serve: Serve, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "EVERY_S", 0.0)
+    edge = await serve(cost_per_minute=60)
+    writer = await Writer.submit(redis, settings.namespace)
+    await Task.get_pymongo_collection().update_one({"_id": writer.task_id}, {"$set": {"owner": "alice"}})
+    async with edge.session(additional_headers=bearer()) as client:
+        for ident in ("new", "planned"):
+            await client.subscribe(ident, EVENTS, variables={"id": str(writer.task_id)})
+            assert (await client.read())["id"] == ident
+        await client.send(type="complete", id="new")
+        await writer.queue()
+        frames, told = [await client.read()], 2
+        while frames[-1]["type"] == "next":
+            told += 1
+            await log_line(writer, "news")
+            frames.append(await client.read())
+        assert frames[-1]["id"] == "planned"
+        assert frames[-1]["payload"][0]["extensions"]["cursor"] == f"1-{told - 1}"
 
 
 async def test_within_its_first_minute_a_subscription_costs_what_it_cost_at_its_start(

@@ -41,6 +41,7 @@ WEBSOCKET_METHODS = {
     "connection_made": ["transport"],
     "connection_lost": ["exc"],
     "data_received": ["data"],
+    "handle_connect": ["event"],
     "handle_ping": [],
     "handle_cont": ["event"],
     "send_receive_event_to_app": [],

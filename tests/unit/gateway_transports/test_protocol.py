@@ -102,6 +102,6 @@ def test_reason_fits_a_close_frame_and_stays_text(text: str) -> None:
 
 @given(st.text(min_size=1))
 def test_frames_carry_any_id(ident: str) -> None:
-    told = json.loads(next_frame(envelope(ident), '{"data":{}}'))
+    told = json.loads(next_frame(envelope(ident), b'{"data":{}}'))
     assert told == {"id": ident, "type": "next", "payload": {"data": {}}}
     assert json.loads(complete_frame(ident)) == {"id": ident, "type": "complete"}

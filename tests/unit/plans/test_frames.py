@@ -17,10 +17,12 @@ from core.states import Delivery, Priority, TaskStatus
 from gateway import errors
 from gateway.context import OperationContext
 from gateway.frames import MAX_FRAMES, Frames
+from gateway.identity.meter import Meter
 from gateway.identity.principals import Principal
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.executor import PlannedExecutor
 from gateway.schema.task_view import TaskView
+from gateway.subscription import Subscription
 from gateway.transports.limits import MAX_RESPONSE_BYTES
 from tests.unit.plans.documents import GRAPHQL, MOMENT, subscriptions, told
 from tests.unit.plans.test_equal_results import CONTEXT, EXAMPLES, Silent, build, plan_of
@@ -54,6 +56,13 @@ def task(number: int = 0) -> Task:
     return made
 
 
+def following(frames: Frames, executor: PlannedExecutor, source: AsyncGenerator[Any, None]) -> Subscription:
+    """Return a subscription whose resolver has returned this source."""
+    subscription = Subscription(frames, executor, Meter(0, executor.context_value), None, lambda _: None)
+    subscription._source = source
+    return subscription
+
+
 async def outcomes(frames: Frames, executor: PlannedExecutor, *events: Any) -> list[Outcome]:
     """Return what a follower is told of these events."""
 
@@ -61,8 +70,11 @@ async def outcomes(frames: Frames, executor: PlannedExecutor, *events: Any) -> l
         for event in events:
             yield event
 
-    async with aclosing(frames.tell(executor, source(), executor.context_value, None)) as told_of:
-        return [outcome async for outcome in told_of]
+    made: list[Outcome] = []
+    async with aclosing(following(frames, executor, source())) as follower:
+        while (outcome := await follower.next()) is not None:
+            made.append(outcome)
+    return made
 
 
 @pytest.mark.timeout(100_000)
@@ -95,7 +107,7 @@ async def test_event_is_rendered_once_for_all_followers() -> None:
     told_of = [(await outcomes(frames, executor, TaskView(document)))[0] for _ in range(20)]
     rendered, shared, executed = (now - then for now, then in zip(counted(), before, strict=True))
     assert (rendered, shared, executed) == (1, 19, 0)
-    assert all(outcome.text is told_of[0].text for outcome in told_of)
+    assert all(outcome.encode() is told_of[0].encode() for outcome in told_of)
 
 
 async def test_what_differs_for_the_follower_is_not_shared() -> None:
@@ -135,6 +147,6 @@ async def test_source_is_closed_with_its_follower() -> None:
             closed.set()
 
     executor = planned(TEXT, {})
-    async with aclosing(Frames(MAX_RESPONSE_BYTES).tell(executor, source(), CONTEXT, None)) as told_of:
-        await anext(told_of)
+    async with aclosing(following(Frames(MAX_RESPONSE_BYTES), executor, source())) as told_of:
+        assert await told_of.next() is not None
     assert closed.is_set()

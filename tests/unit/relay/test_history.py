@@ -8,8 +8,8 @@ import pytest
 from core.clock import utc_now
 from core.documents import Task, TaskProgress, TimelineEntry
 from core.events import Cursor, Event, Progressed
-from core.states import TaskStatus
-from gateway.relay.history import BEFORE_ALL, ON_THE_WAY, RECENT_LIMIT, Entry, Gap, Recent, Sources
+from core.states import Delivery, TaskStatus
+from gateway.relay.history import BEFORE_ALL, ON_THE_WAY, RECENT_LIMIT, Entry, Gap, Recent, Sources, Told
 from tests.unit.relay.tasks import START, progress, state, task
 
 Cut = tuple[int, int]
@@ -139,11 +139,16 @@ def test_a_timeline_that_lost_its_beginning_says_so() -> None:
 def test_recent_events_are_bounded_and_who_is_further_back_has_to_read() -> None:
     recent = Recent(Cursor(2, 1))
     for n in range(2, 1002):
-        recent.add(Cursor(2, n), progress(n))
+        recent.add(Told(Cursor(2, n), progress(n), Delivery.LIVE))
     kept = 1001 - RECENT_LIMIT
     assert recent.after(Cursor(2, kept - 1)) is None
-    assert [cursor.n for cursor, _ in recent.after(Cursor(2, kept)) or ()] == list(range(kept + 1, 1002))
+    assert [later.cursor.n for later in recent.after(Cursor(2, kept)) or ()] == list(range(kept + 1, 1002))
     assert recent.after(Cursor(2, 1001)) == recent.after(Cursor(3, 5)) == []
+    assert [later and later.cursor.n for later in map(recent.next, (Cursor(2, kept), Cursor(2, 999)))] == [
+        kept + 1,
+        1000,
+    ]
+    assert recent.next(Cursor(2, kept - 1)) is recent.next(Cursor(2, 1001)) is recent.next(Cursor(3, 5)) is None
     recent.restart(Cursor(3, 1))
     assert recent.after(Cursor(2, 1001)) is None
     assert recent.after(Cursor(3, 1)) == []
