@@ -15,14 +15,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import uvicorn
 
 from gateway.metrics import CONNECTIONS, REFUSED
-from gateway.transports.caps import CapReached, Caps
+from gateway.transports.caps import RETRY_AFTER_S, CapReached, Caps
 from gateway.transports.limits import EdgeLimits
 
 DRAINED_BYTES = 4_194_304
 DRAIN_TIMEOUT_S = 1.0
+REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+}
 
 
 class EdgeConfig(uvicorn.Config):
@@ -30,6 +37,7 @@ class EdgeConfig(uvicorn.Config):
 
     def __init__(self, app: Any, limits: EdgeLimits, caps: Caps, **options: Any) -> None:
         super().__init__(app, **options)
+        self.edge = app
         self.limits = limits
         self.caps = caps
 
@@ -60,6 +68,46 @@ class Drain:
         self._timer.cancel()
 
 
+class Idleness:
+    """The end of a connection on which nothing has run for `after_s` seconds.
+
+    One timer looks at it now and then: one that each request stopped and set again would cost more than its parsing.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float) -> None:
+        self._loop = loop
+        self._after_s = after_s
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, end: Callable[[], None]) -> None:
+        """Note that nothing runs from here on, and how the connection is ended."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._after_s, self._look, end)
+
+    def end(self) -> None:
+        """Note that something has come."""
+        self._since = None
+
+    def forget(self) -> None:
+        """The connection has gone, or is another protocol's."""
+        self._since = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, end: Callable[[], None]) -> None:
+        self._timer = None
+        if self._since is None:
+            return  # Whatever runs begins the next wait, and with it a timer.
+        left_s = self._since + self._after_s - self._loop.time()
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look, end)
+        else:
+            end()
+
+
 def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) -> Callable[[], None]:
     """Count a connection beside so many `others`, and return what uncounts it. Raises CapReached."""
     caps, address = config.caps, peer[0] if peer else ""
@@ -76,3 +124,14 @@ def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) ->
             caps.connections.give_back(address)
 
     return give_back
+
+
+def refusal(status: int, code: str, message: str) -> bytes:
+    """Return what a connection is told that gets no further, as an answer that closes it."""
+    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+    retry = f"retry-after: {RETRY_AFTER_S}\r\n" if status == 429 else ""
+    head = (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n"
+        f"content-length: {len(body)}\r\ncache-control: no-store\r\n{retry}connection: close\r\n\r\n"
+    )
+    return head.encode() + body

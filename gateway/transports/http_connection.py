@@ -5,24 +5,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from httptools import HttpParserError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.metrics import REFUSED
-from gateway.transports.answer import AnswerTransport
-from gateway.transports.caps import RETRY_AFTER_S, CapReached
-from gateway.transports.connections import Drain, EdgeConfig, take_place
+from gateway.transports.caps import CapReached
+from gateway.transports.connections import Drain, EdgeConfig, Idleness, refusal, take_place
+from gateway.transports.exchange import WHOLE_BODY, Exchange, find_target
 
 REFUSAL_WAIT_S = 1.0
 """A refused connection is answered when its request comes, so that the answer is not lost, or closed after this."""
-REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-}
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+"""What uvicorn's middleware looks for; requests without them pass it by."""
 
 
 class HTTPConnection(HttpToolsProtocol):
@@ -30,14 +25,8 @@ class HTTPConnection(HttpToolsProtocol):
 
     config: EdgeConfig
 
-    def __init__(
-        self,
-        config: EdgeConfig,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, config: EdgeConfig, *shared: Any, **options: Any) -> None:
+        super().__init__(config, *shared, **options)
         self._limits = config.limits
         self._refusal: str | None = None
         self._drain: Drain | None = None
@@ -48,7 +37,9 @@ class HTTPConnection(HttpToolsProtocol):
         self._begun = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._unanswered: deque[tuple[RequestResponseCycle, AnswerTransport]] = deque()
+        self._idleness = Idleness(self.loop, config.timeout_keep_alive)
+        self._unanswered: deque[Exchange] = deque()
+        self._is_forwarded = self._is_upgrade = False
         self._give_back: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -66,9 +57,9 @@ class HTTPConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         self._leave()
-        for cycle, _ in self._unanswered:  # uvicorn tells only the latest request of a pipeline.
-            cycle.disconnected = True
-            cycle.message_event.set()
+        for exchange in self._unanswered:  # uvicorn tells only the latest request of a pipeline.
+            exchange.disconnected = True
+            exchange.message_event.set()
         super().connection_lost(exc)
 
     def _leave(self) -> None:
@@ -76,6 +67,7 @@ class HTTPConnection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._header_timer = self._stall_timer = None
+        self._idleness.forget()
         if self._drain is not None:
             self._drain.end()
         if self._give_back is not None:
@@ -125,10 +117,20 @@ class HTTPConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to watch a request's headers."""
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_headers = self._in_message = True
+        self._is_forwarded = self._is_upgrade = False
         self._header_bytes = 0
         self._begun += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header."""
+        name = name.lower()
+        if name in FORWARDED:
+            self._is_forwarded = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The headers have come whole. Raises HttpParserError, which ends the parsing, if they were refused."""
@@ -136,11 +138,52 @@ class HTTPConnection(HttpToolsProtocol):
         if self._may_be_too_long and self._length_of_headers() > self._limits.max_header_bytes:
             self._refuse_headers()
             raise HttpParserError("headers too long")
-        latest = self.cycle
-        super().on_headers_complete()
-        if self.cycle is not latest:
-            self.cycle.transport = answer = AnswerTransport(self.transport, self.loop)
-            self._unanswered.append((self.cycle, answer))
+        http_version = self.parser.get_http_version()
+        path, raw_path, query = find_target(self.url)
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": http_version,
+            "method": self.parser.get_method().decode("ascii"),
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": {},
+        }
+        self.scope = scope
+        self._is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
+        if not self._is_upgrade:
+            self._begin_exchange(scope, http_version != "1.0" and self.parser.should_keep_alive())
+
+    def _begin_exchange(self, scope: Any, keep_alive: bool) -> None:
+        """Have the application answer, once it has answered those before; no more is read until then."""
+        is_first = self.cycle is None or self.cycle.response_complete
+        self.cycle = exchange = Exchange(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            keep_alive,
+            self.on_response_complete,
+        )
+        scope["extensions"] = {WHOLE_BODY: exchange.take_whole_body}
+        self._unanswered.append(exchange)
+        app = self.app if self._is_forwarded else self.config.edge
+        if is_first:
+            self._start_asgi_task(exchange, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, app))
 
     def _length_of_headers(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -150,12 +193,23 @@ class HTTPConnection(HttpToolsProtocol):
         limit = self._limits.max_header_bytes
         self._refuse(431, "PAYLOAD_TOO_LARGE", f"Expected at most {limit:,} bytes of headers")
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, unless the request is answered already."""
+        if self._is_upgrade or self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
+
     def on_message_complete(self) -> None:
         """The request has come whole."""
         if self._is_answered_early():
             self._stop_header_timer()
         self._in_message = False
-        super().on_message_complete()
+        if not self._is_upgrade and not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, which takes a place of its own."""
@@ -181,7 +235,7 @@ class HTTPConnection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.close()
             return
-        self.transport.write(_refusal(status, code, message))
+        self.transport.write(refusal(status, code, message))
         self._stop_header_timer()
         self._drain = Drain(self.transport, self.loop)
 
@@ -198,19 +252,29 @@ class HTTPConnection(HttpToolsProtocol):
             self._stall_timer = None
 
     def on_response_complete(self) -> None:
-        """See to it that a last answer is taken too, and that what is left of a body does not take for ever.
+        """Go on with the next request, or await it.
 
-        The first byte of such a rest ends uvicorn's own wait.
+        A last answer has to be taken too, and what is left of a body does not take for ever.
         """
-        _, answer = self._unanswered.popleft()
-        answer.flush()
-        super().on_response_complete()
-        if self._is_answered_early() and not self.transport.is_closing():
+        self._unanswered.popleft().scope["extensions"].clear()  # A ring that would have to be searched for.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            if self.transport.get_write_buffer_size() and self._stall_timer is None:
+                self._watch_writing()
+            return
+        self.flow.resume_reading()
+        end = self.timeout_keep_alive_handler
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idleness.begin(end)
+        if self._is_answered_early():  # The first byte of the rest ends the other wait.
             self._stop_header_timer()
-            within_s = self._limits.header_timeout_s
-            self._header_timer = self.loop.call_later(within_s, self.timeout_keep_alive_handler)
-        if self.transport.is_closing() and self.transport.get_write_buffer_size() and self._stall_timer is None:
-            self._watch_writing()
+            self._header_timer = self.loop.call_later(self._limits.header_timeout_s, end)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something has come, so the connection is not idle; uvicorn calls this."""
+        self._idleness.end()
 
     def timeout_keep_alive_handler(self) -> None:
         """End an idle connection, though its peer should not have read the last answer."""
@@ -230,13 +294,3 @@ class HTTPConnection(HttpToolsProtocol):
             return
         REFUSED.labels("stalled_write").inc()
         self.transport.abort()
-
-
-def _refusal(status: int, code: str, message: str) -> bytes:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
-    retry = f"retry-after: {RETRY_AFTER_S}\r\n" if status == 429 else ""
-    head = (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json; charset=utf-8\r\n"
-        f"content-length: {len(body)}\r\ncache-control: no-store\r\n{retry}connection: close\r\n\r\n"
-    )
-    return head.encode() + body

@@ -5,6 +5,7 @@ Where a test fails, read what the library does now, and the module of ours that 
 
 import asyncio
 import inspect
+from collections import deque
 
 import pytest
 from graphql import GraphQLError, OverlappingFieldsCanBeMergedRule, build_schema, execute_sync, parse, validate
@@ -28,7 +29,9 @@ HTTP_METHODS = {
     "connection_lost": ["exc"],
     "data_received": ["data"],
     "on_message_begin": [],
+    "on_header": ["name", "value"],
     "on_headers_complete": [],
+    "on_body": ["body"],
     "on_message_complete": [],
     "handle_websocket_upgrade": [],
     "send_400_response": ["msg"],
@@ -83,17 +86,22 @@ async def test_state_of_uvicorns_http_connection_that_ours_looks_at_is_there(con
     connection = HTTPConnection(config, ServerState(), {}, asyncio.get_running_loop())
     assert {vars(connection)[name] for name in ("cycle", "flow", "transport")} == {None}
     assert isinstance(connection.connections, set)
-    cycle = set(inspect.signature(RequestResponseCycle).parameters)
-    assert {"message_event", "on_response", "flow"} <= cycle
+    assert isinstance(connection.pipeline, deque)
+    assert list(inspect.signature(HttpToolsProtocol._start_asgi_task).parameters) == ["self", "cycle", "app"]
+    for method in ("data_received", "connection_lost"):
+        assert "_unset_keepalive_if_required" in getattr(HttpToolsProtocol, method).__code__.co_names
+
+
+def test_cycle_of_uvicorn_that_ours_goes_on_from_is_made_and_run_so() -> None:
+    assert list(inspect.signature(RequestResponseCycle).parameters) == [
+        "scope", "transport", "flow", "logger", "access_logger", "access_log", "default_headers", "message_event",
+        "expect_100_continue", "keep_alive", "on_response"
+    ]  # fmt: skip
     state = set(RequestResponseCycle.__init__.__code__.co_names)
-    assert {"response_complete", "disconnected", "body", "more_body"} <= state
-
-
-async def test_response_is_complete_when_uvicorn_says_so(config: EdgeConfig) -> None:
-    send = inspect.getsource(RequestResponseCycle.send)
-    assert 0 < send.index("self.response_complete = True") < send.index("self.on_response()")
-    completed = inspect.getsource(HttpToolsProtocol.on_response_complete)
-    assert "self.timeout_keep_alive, self.timeout_keep_alive_handler" in completed
+    assert {"response_complete", "disconnected", "body", "more_body", "waiting_for_100_continue"} <= state
+    assert {"chunked_encoding", "expected_content_length"} <= state
+    run = RequestResponseCycle.run_asgi.__code__.co_names
+    assert {"receive", "send", "response_started", "response_complete", "disconnected"} <= set(run)
 
 
 async def test_state_of_uvicorns_websocket_that_ours_looks_at_is_there(config: EdgeConfig) -> None:

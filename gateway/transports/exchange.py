@@ -1,0 +1,130 @@
+"""One request and its answer on an HTTP connection: uvicorn's cycle of the two, with as little work as that takes.
+
+A head waits for the first bytes of its body, as ASGI asks: a replica that died in between left a proxy with a head that
+it had passed on already, so that no other replica could be asked. So a small answer comes whole or not at all.
+"""
+
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import parse_url
+from starlette.types import Message
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+WHOLE_BODY = "headway.whole_body"
+"""The key of `Exchange.take_whole_body` among the scope's extensions."""
+USUAL_CHARS = 300
+"""Of a request's target: what the same few come to again and again is kept."""
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+class Exchange(RequestResponseCycle):
+    """A request, as far as it has come, and its answer, as far as it was given."""
+
+    _head = b""
+    _is_taken = False
+
+    def take_whole_body(self) -> bytes | None:
+        """Return the body if all of it has come and nobody took any of it, without a wait; the rest is a disconnect."""
+        if self.more_body or self._is_taken or self.disconnected or self.response_complete:
+            return None
+        self._is_taken = True
+        self.message_event.clear()
+        body, self.body = bytes(self.body), bytearray()
+        return body
+
+    async def receive(self) -> Any:
+        """Return what has come of the body since, or wait for more; after the end, for the disconnect."""
+        whole = self.take_whole_body()
+        if whole is not None:
+            return {"type": "http.request", "body": whole, "more_body": False}
+        message: Any = await super().receive()
+        self._is_taken = self._is_taken or not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Give a part of the answer, once the peer has taken most of what was given before."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if not self.response_started:
+            _expect(kind, "http.response.start")
+            self._begin(message)
+        elif not self.response_complete:
+            _expect(kind, "http.response.body")
+            self._go_on(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"Expected nothing after the answer's end, got {kind}")
+
+    def _begin(self, message: Message) -> None:
+        status, headers = message["status"], [*self.default_headers, *message.get("headers", ())]
+        _check(headers)
+        head, says_close = [STATUS_LINE[status]], False
+        for name, value in headers:
+            head += (name, b": ", value, b"\r\n")
+            if name == b"content-length" and self.chunked_encoding is None:
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif name == b"transfer-encoding" and value.lower() == b"chunked":
+                self.expected_content_length = 0
+                self.chunked_encoding = True
+            elif name == b"connection" and b"close" in (token.strip() for token in value.lower().split(b",")):
+                self.keep_alive, says_close = False, True
+        if not self.keep_alive and not says_close:
+            head.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
+            self.chunked_encoding = True
+            head.append(b"transfer-encoding: chunked\r\n")
+        head.append(b"\r\n")
+        self._head = b"".join(head)
+        self.response_started, self.waiting_for_100_continue = True, False
+
+    def _go_on(self, body: bytes, more_body: bool) -> None:
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length, body = 0, b""
+        elif self.chunked_encoding:
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body += b"" if more_body else b"0\r\n\r\n"
+        elif len(body) > self.expected_content_length:
+            raise RuntimeError("Response content longer than Content-Length")
+        else:
+            self.expected_content_length -= len(body)
+        if not more_body and self.expected_content_length:
+            raise RuntimeError("Response content shorter than Content-Length")
+        self.transport.write(self._head + body)
+        self._head = b""
+        if not more_body:
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+
+
+def _check(headers: list[tuple[bytes, bytes]]) -> None:
+    names, values = b"".join([name for name, _ in headers]), b"".join([value for _, value in headers])
+    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(values):
+        raise RuntimeError("Expected headers without control characters")
+
+
+def _expect(kind: str, expected: str) -> None:
+    if kind != expected:
+        raise RuntimeError(f"Expected the ASGI message {expected}, got {kind}")
+
+
+def find_target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return the path, the same as it came, and the query. Raises HttpParserError."""
+    return _find_target(url) if len(url) > USUAL_CHARS else _find_usual_target(url)
+
+
+def _find_target(url: bytes) -> tuple[str, bytes, bytes]:
+    parsed = parse_url(url)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+_find_usual_target = lru_cache(maxsize=256)(_find_target)
