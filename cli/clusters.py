@@ -57,8 +57,9 @@ async def mongodb_findings(mongo: MongoClient, hello: dict[str, Any]) -> AsyncGe
     name = hello.get("setName")
     if not name:
         return
-    members = len(hello.get("hosts", ()))
-    said = f"{name}: {members} members, {hello.get('primary', 'nobody')} is the primary"
+    count = len(hello.get("hosts", ()))
+    members = "1 member" if count == 1 else f"{count} members"
+    said = f"{name}: {members}, {hello.get('primary', 'nobody')} is the primary"
     try:
         status = await mongo.admin.command("replSetGetStatus")
     except PyMongoError:
@@ -66,7 +67,7 @@ async def mongodb_findings(mongo: MongoClient, hello: dict[str, Any]) -> AsyncGe
         return
     ill = [member["name"] for member in status["members"] if member["state"] not in (PRIMARY, SECONDARY, ARBITER)]
     if ill:
-        said = f"{name}: {', '.join(ill)} of {members} members not well"
+        said = f"{name}: {', '.join(ill)} of {members} not well"
         yield Finding(Level.BAD, "replica set", said, "see their logs: without a majority nothing can be written")
     else:
         yield Finding(Level.OK, "replica set", f"{said}, all are well")

@@ -119,10 +119,10 @@ def _client(authority: trustme.CA) -> tuple[bytes, bytes]:
 def encrypted_servers(folder: Path, guard: Guard) -> Iterator[Encrypted]:
     """Run them in a folder of its own; at the end nothing is left. Raises ServerNotFound."""
     papers = draw_papers(folder)
-    mongodb, master = _mongodb(folder, papers), _redis(folder / "master", papers, "no")
+    database, master = mongodb(folder, papers), _redis(folder / "master", papers, "no")
     strict, sentinel = _redis(folder / "strict", papers, "yes"), _sentinel(folder / "sentinel", papers, master)
     mapper, rabbitmq = _rabbitmq(folder, papers)
-    programs = [mapper, rabbitmq, mongodb, master, strict, sentinel]
+    programs = [mapper, rabbitmq, database, master, strict, sentinel]
     children = [Child(each, folder / "logs" / f"{number}.log", guard) for number, each in enumerate(programs)]
     try:
         for child in children:
@@ -131,7 +131,7 @@ def encrypted_servers(folder: Path, guard: Guard) -> Iterator[Encrypted]:
             child.await_ready()
         yield Encrypted(
             papers,
-            f"mongodb://127.0.0.1:{mongodb.port}/?directConnection=true&tls=true",
+            f"mongodb://127.0.0.1:{database.port}/?directConnection=true&tls=true",
             f"amqps://guest:guest@127.0.0.1:{rabbitmq.port}/",
             f"rediss://:{PASSWORD}@127.0.0.1:{strict.port}/0",
             f"rediss+sentinel://:{PASSWORD}@127.0.0.1:{sentinel.port}/{MASTER}/0",
@@ -148,7 +148,8 @@ def _opened(program: Program, *argv: str) -> Program:
     return replace(program, argv=(*program.argv, *argv), ready=lambda: port_is_open(port))
 
 
-def _mongodb(folder: Path, papers: Papers) -> Program:
+def mongodb(folder: Path, papers: Papers) -> Program:
+    """Return MongoDB's place, which wants certificates of its clients."""
     own = ("--tls-cert-file", papers.server, "--tls-key-file", papers.server_key, "--tls-ca-file", papers.ca)
     return _opened(services.mongodb(folder, free_port()), *own, "--tls-require-client-cert")
 
