@@ -1,5 +1,9 @@
-"""What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and what its story is found by."""
+"""What RabbitMQ carries: only the id of a task, the epoch it was submitted under, and what its story is found by.
 
+A body is one TaskMessage (version 1), or several that were sent at the same moment (version 2, ADR 0005).
+"""
+
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -28,28 +32,46 @@ class TaskMessage(msgspec.Struct, frozen=True):
         return f"{self.task_id}:{self.epoch}"
 
 
+class _TaskMessages(msgspec.Struct, frozen=True):
+    tasks: Annotated[tuple[TaskMessage, ...], msgspec.Meta(min_length=1)]
+    version: int = 2
+
+
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
 class UnreadableMessage(ValueError):
     """A broker message that no version of this program can read; the message says why."""
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(TaskMessage)
+_versions = msgspec.json.Decoder(_Versioned)
+_one = msgspec.json.Decoder(TaskMessage)
+_several = msgspec.json.Decoder(_TaskMessages)
 
 
 def encode_message(message: TaskMessage) -> bytes:
-    """Return the message as JSON."""
+    """Return the body, as JSON, that carries one message."""
     return _encoder.encode(message)
 
 
-def decode_message(body: bytes) -> TaskMessage:
-    """Return the message in a body. Raises UnreadableMessage if it is not one of version 1."""
+def encode_messages(messages: Sequence[TaskMessage]) -> bytes:
+    """Return the body, as JSON, that carries these messages."""
+    return encode_message(messages[0]) if len(messages) == 1 else _encoder.encode(_TaskMessages(tuple(messages)))
+
+
+def decode_messages(body: bytes) -> Sequence[TaskMessage]:
+    """Return the messages in a body, at least one. Raises UnreadableMessage if it is of no known version."""
     try:
-        message = _decoder.decode(body)
+        version = _versions.decode(body).version
+        if version == 1:
+            return (_one.decode(body),)
+        if version == 2:
+            return _several.decode(body).tasks
     except (msgspec.MsgspecError, RecursionError) as exc:
         raise UnreadableMessage(f"expected a task message as JSON: {exc}") from exc
-    if message.version != 1:
-        raise UnreadableMessage(f"expected version 1, got {message.version}")
-    return message
+    raise UnreadableMessage(f"expected version 1 or 2, got {version}")
 
 
 def parse_ticket(ticket: str) -> TaskMessage:

@@ -1,7 +1,8 @@
 """Handing tasks to RabbitMQ: durable messages, publisher confirms, the mandatory flag; and the queues themselves."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import aio_pika
@@ -11,18 +12,21 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clock import utc_now
+from core.grouping import GroupCommit
 from core.messages import (
     PRIORITIES,
     TaskMessage,
     bridge_wake_channel,
-    encode_message,
+    encode_messages,
     queue_name,
 )
 from core.states import Priority
 from core.telemetry import get_logger
-from core.tracing import SpanKind, span
+from core.tracing import SpanKind, spans
 
 CONFIRM_TIMEOUT_S = 10.0
+TASKS_A_MESSAGE = 50
+"""Tasks that one message carries at most: those that came while the one before it was on its way."""
 QUORUM: Mapping[str, str | int] = {"x-queue-type": "quorum"}
 UNLIMITED: Mapping[str, str | int] = {**QUORUM, "x-delivery-limit": -1}
 """RabbitMQ 4 drops a quorum queue's message after 20 deliveries, unless the queue's own argument says -1; a policy may
@@ -89,16 +93,33 @@ class RabbitPublisher:
         self._namespace = namespace
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
+        self._groups = {
+            priority: GroupCommit[TaskMessage, bool](
+                partial(self._publish_together, queue_name(namespace, priority)),
+                name=f"publishes {priority}",
+                limit=TASKS_A_MESSAGE,
+            )
+            for priority in PRIORITIES
+        }
 
     async def publish(self, message: TaskMessage, priority: Priority) -> bool:
-        """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down."""
-        queue = queue_name(self._namespace, priority)
+        """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down.
+
+        What comes while a message of this priority waits for its confirm shares the next one.
+        """
+        return await self._groups[priority].submit(message)
+
+    async def _publish_together(self, queue: str, messages: Sequence[TaskMessage]) -> list[bool]:
         attributes = {"messaging.system": "rabbitmq", "messaging.destination.name": queue}
-        with span("publish", SpanKind.PRODUCER, message.trace, attributes) as publishing:
-            if publishing.trace is not None:
-                message = msgspec.structs.replace(message, trace=publishing.trace)
-            await self.publish_body(encode_message(message), queue, message.ticket)
-        return True
+        parents = {message.ticket: message.trace for message in messages}
+        with spans("publish", SpanKind.PRODUCER, parents, attributes) as traces:
+            if traces:
+                messages = [
+                    msgspec.structs.replace(message, trace=traces.get(message.ticket, message.trace))
+                    for message in messages
+                ]
+            await self.publish_body(encode_messages(messages), queue, messages[0].ticket)
+        return [True] * len(messages)
 
     async def publish_body(self, body: bytes, queue: str, message_id: str | None = None) -> None:
         """Publish bytes as they are to a queue and wait for the confirm. Raises PublishFailed as `publish` does."""

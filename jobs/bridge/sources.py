@@ -16,7 +16,7 @@ from core.messages import (
     PRIORITIES,
     TaskMessage,
     UnreadableMessage,
-    decode_message,
+    decode_messages,
     queue_name,
 )
 from core.publisher import declare_queues
@@ -35,12 +35,21 @@ PATIENCE = timedelta(seconds=60)
 log = get_logger(__name__)
 
 
+@dataclass
+class Delivery:
+    """The broker's record of a message, and how many of the tasks in it are still to be settled."""
+
+    record: AbstractIncomingMessage
+    left: int
+    published_at: datetime | None
+
+
 @dataclass(frozen=True)
 class Parcel:
-    """A task message on its way to arq, and the broker's record of it (None where there is no broker)."""
+    """A task message on its way to arq, and the delivery it came in (None where there is no broker)."""
 
     message: TaskMessage
-    delivery: AbstractIncomingMessage | None = None
+    delivery: Delivery | None = None
 
 
 class Source(Protocol):
@@ -68,6 +77,11 @@ class WeightedQueues:
     def push(self, priority: Priority, parcel: Parcel) -> None:
         """Add a parcel at the end of its line."""
         self._lines[priority].append(parcel)
+
+    def first(self, priority: Priority) -> Parcel | None:
+        """Return what has waited longest in a line, and leave it there."""
+        line = self._lines[priority]
+        return line[0] if line else None
 
     def clear(self) -> None:
         """Drop everything."""
@@ -115,14 +129,16 @@ class RabbitSource:
 
     async def _receive(self, delivery: AbstractIncomingMessage, priority: Priority) -> None:
         try:
-            message = decode_message(delivery.body)
+            messages = decode_messages(delivery.body)
         except UnreadableMessage as exc:
             await self._bury(delivery, str(exc))
             return
-        if delivery.timestamp is not None:
-            published_at = delivery.timestamp.astimezone(UTC)
+        published_at = None if delivery.timestamp is None else delivery.timestamp.astimezone(UTC)
+        if published_at is not None:
             self._handed_at[priority] = max(published_at, self._handed_at.get(priority, published_at))
-        self._held.push(priority, Parcel(message, delivery))
+        whole = Delivery(delivery, len(messages), published_at)
+        for message in messages:
+            self._held.push(priority, Parcel(message, whole))
         self._arrived.set()
 
     async def _bury(self, delivery: AbstractIncomingMessage, reason: str) -> None:
@@ -143,9 +159,9 @@ class RabbitSource:
     async def past(self, priority: Priority) -> datetime | None:
         """Return up to when a message must have been published so that it can't be waiting; None if that is unknown.
 
-        The queue has none waiting, or gave out one 60 s younger than those.
+        Neither the queue nor this bridge has one waiting, or what came of the queue is 60 s younger than those.
         """
-        asked_at, handed = utc_now(), self._handed_at.get(priority)
+        asked_at = utc_now()
         try:
             # On a channel of its own: aio-pika answers from its memory for a queue that the channel knows already.
             async with asyncio.timeout(COUNT_WITHIN_S), self._connection.channel() as channel:
@@ -155,14 +171,24 @@ class RabbitSource:
         else:
             waiting = queue.declaration_result.message_count
         if waiting == 0:
-            return asked_at
-        return None if handed is None else handed - PATIENCE
+            held = self._held.first(priority)
+            if held is None or held.delivery is None:
+                return asked_at
+            younger = held.delivery.published_at
+        else:
+            younger = self._handed_at.get(priority)
+        return None if younger is None else younger - PATIENCE
 
     async def settle(self, parcels: Sequence[Parcel]) -> None:
-        """Acknowledge. A parcel whose channel is gone is delivered again, and its ticket dropped as a duplicate."""
+        """Acknowledge each message once all in it are settled.
+
+        One whose channel is gone is delivered again, and its tickets dropped as duplicates.
+        """
         for parcel in parcels:
             assert parcel.delivery is not None
-            await _acknowledge(parcel.delivery)
+            parcel.delivery.left -= 1
+            if parcel.delivery.left == 0:
+                await _acknowledge(parcel.delivery.record)
 
 
 async def _acknowledge(delivery: AbstractIncomingMessage) -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from core.connections import open_amqp, open_redis
 from core.documents import DOCUMENTS, Task
 from core.ids import parse_id
-from core.messages import TaskMessage, decode_message, queue_name
+from core.messages import TaskMessage, decode_messages, queue_name
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import Priority, TaskStatus
@@ -35,7 +35,7 @@ async def test_rabbitmq_holds_the_message_in_the_queue_of_its_priority(
         message = await queue.get()
         assert message is not None
         await message.ack()
-    assert decode_message(message.body) == TaskMessage(stored.id, 1, None, stored.correlation_id)
+    assert decode_messages(message.body) == (TaskMessage(stored.id, 1, None, stored.correlation_id),)
 
 
 async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_still_noted(

@@ -89,3 +89,24 @@ async def test_backlog_that_waits_is_known_to_wait_and_an_empty_queue_to_hold_no
         assert (await source.past(Priority.NORMAL) or EVER) < before
         await take(source, PREFETCH * 3)
         assert (await source.past(Priority.NORMAL) or EVER) >= before
+
+
+async def test_message_is_acknowledged_once_the_last_of_its_tasks_is_settled(settings: Settings) -> None:
+    async with opened(settings) as (publisher, source):
+        sent = await publish(publisher, Priority.NORMAL, 30)
+        await source.open()
+        taken = {parcel.message for parcel in await take(source, 28)}
+    async with opened(settings) as (publisher, source), asyncio.timeout(30):
+        await source.open()
+        again = await source.take(1)
+        again += await source.take(30)
+        left = sent - taken
+        assert len(left) == 2
+        assert left < {parcel.message for parcel in again} <= sent  # What was settled of their message is repeated.
+        before = utc_now()
+        assert (await source.past(Priority.NORMAL) or EVER) >= before
+        await source.settle(again)
+    async with opened(settings) as (publisher, source):
+        await source.open()
+        [other] = await publish(publisher, Priority.NORMAL, 1)
+        assert [parcel.message for parcel in await take(source, 1)] == [other]
