@@ -18,8 +18,8 @@ from gateway.context import OperationContext
 from gateway.identity.rules import Guarded
 from gateway.plans.code import Code, give_up
 from gateway.plans.inputs import UNCHANGING, Inputs
+from gateway.plans.places import DEFINITION, LITERALS, Place
 from gateway.plans.scope import Unplannable
-from gateway.plans.writer import DEFINITION, LITERALS, Place
 
 Arguments = Callable[[VariableValues], dict[str, Any]]
 """Makes what a resolver is given, of the variables. Raises anything where graphql-core has to look."""

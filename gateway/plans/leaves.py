@@ -30,23 +30,30 @@ def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, re
 
     `read` says that it is what `read_attribute` would have turned to text if it were a UUID.
     """
-    other = f"{code.constant(_completer(type_, nullable=nullable, read=read))}({variable})"
+    other = f"{code.constant(_completer(type_, read=read))}({variable})"
+    if nullable:
+        other = f"None if {variable} is None else {other}"
     if isinstance(type_, GraphQLEnumType):
         names = _names(type_)
         if not names:
-            return other
+            return f"({other})"
         enum = code.constant(type(next(iter(names))))
         return f"({code.constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
     if type_.coerce_output_value is write_date_time:
-        return (
-            f"({code.constant(write_moment)}({variable}) if type({variable}) is {code.constant(datetime)} else {other})"
-        )
+        write, moment = code.constant(write_moment), code.constant(datetime)
+        return f"({write}({variable}) if type({variable}) is {moment} else {other})"
+    test = _test(type_, code)
     if read and (type_ is GraphQLID or type_ is GraphQLString):
-        other = f"({variable} if type({variable}) is {code.constant(UUID)} else {other})"  # Its JSON is its text.
-    plain = next((test for known, test in _PLAIN.items() if known is type_), None)
-    if plain is None and type_.coerce_output_value is identity:
-        plain = f"type({{v}}) in {code.constant(_JSON_TYPES)}"
-    return f"({variable} if {plain.format(v=variable)} else {other})" if plain else other
+        uuid = f"type({{v}}) is {code.constant(UUID)}"  # Its JSON is its text.
+        test = f"{uuid} or {test}" if type_ is GraphQLID else f"{test} or {uuid}"
+    return f"({variable} if {test.format(v=variable)} else {other})" if test else f"({other})"
+
+
+def _test(type_: GraphQLLeafType, code: Code) -> str:
+    """Return when a value is written as it is, an empty text where the schema has to say."""
+    if type_.coerce_output_value is identity:
+        return f"type({{v}}) in {code.constant(_JSON_TYPES)}"
+    return next((test for known, test in _PLAIN.items() if known is type_), "")
 
 
 def _names(type_: GraphQLEnumType) -> dict[Any, str]:
@@ -59,12 +66,10 @@ def _names(type_: GraphQLEnumType) -> dict[Any, str]:
     return names
 
 
-def _completer(type_: GraphQLLeafType, *, nullable: bool, read: bool) -> Callable[[Any], Any]:
+def _completer(type_: GraphQLLeafType, *, read: bool) -> Callable[[Any], Any]:
     coerce = type_.coerce_output_value
 
     def complete(value: Any) -> Any:
-        if value is None and nullable:
-            return None
         if read and type(value) is UUID:
             value = str(value)
         if value is None or value is Undefined or isinstance(value, Exception) or optimized_is_awaitable(value):

@@ -21,9 +21,10 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
 from gateway.plans.calls import Call
+from gateway.plans.places import MAX_FIELDS, Ledger, Place, Render, repeat
 from gateway.plans.scope import Scope, Unplannable, find_conditions, fragments_of, keep_conditions, name_of
 from gateway.plans.variables import Coerce, write_variables
-from gateway.plans.writer import MAX_FIELDS, Ledger, Place, Render, Writer, repeat
+from gateway.plans.writer import Writer
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""

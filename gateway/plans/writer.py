@@ -1,99 +1,59 @@
 """Writes the code that renders a resolved value."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
 from graphql import (
-    BooleanValueNode,
-    EnumValueNode,
-    FieldNode,
-    FloatValueNode,
     GraphQLAbstractType,
-    GraphQLError,
-    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLResolveInfo,
-    IntValueNode,
-    NullValueNode,
-    StringValueNode,
+    get_nullable_type,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.execution.values import get_argument_values
-from graphql.pyutils import Undefined
-from strawberry.execution import optimized_is_awaitable
+from graphql.execution.collect_fields import FieldDetailsList
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.field import StrawberryField
 
-from gateway.plans.code import Code, give_up
-from gateway.plans.inputs import UNCHANGING
+from gateway.plans.code import Code
 from gateway.plans.leaves import leaf_expression
+from gateway.plans.places import DEFINITION, Gate, Ledger, Place, Render, repeat, unchanging_arguments
 from gateway.plans.scope import Scope, Unplannable, name_of
+from gateway.schema.columns import Columns, Views
 from gateway.schema.scalars import read_attribute
-from gateway.schema.selection import KeptNodes
-
-DEFINITION = "strawberry-definition"
-LITERALS = (BooleanValueNode, EnumValueNode, FloatValueNode, IntValueNode, NullValueNode, StringValueNode)
-MAX_FIELDS = 500
-"""Of a plan, each counted wherever it is selected: fragments in fragments grow without bound. It takes 0.1 ms to write
-and compile one, and the event loop waits (measured 2026-11)."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A field where it is selected: what its resolver, and the types of its values, are told about it."""
+class Written:
+    """The names of the functions that render an object, a dict that is stored JSON, and a document with columns."""
 
-    field: GraphQLField
-    parent: GraphQLObjectType
-    details: FieldDetailsList
+    of_object: str
+    of_dict: str
+    of_document: str = ""
 
-    @cached_property
-    def nodes(self) -> list[FieldNode]:
-        """Where the document selects it."""
-        return KeptNodes(details.node for details in self.details)
-
-
-Infos = dict[int, GraphQLResolveInfo[Any]]
-Render = Callable[[Any, Infos], Any]
+    def call(self, variable: str) -> str:
+        """Return the code that renders a variable's value."""
+        if self.of_dict == self.of_object:
+            return f"{self.of_object}({variable}, x)"
+        return f"({self.of_dict} if type({variable}) is dict else {self.of_object})({variable}, x)"
 
 
-@dataclass
-class Ledger:
-    """What all parts of one plan share: the places that their code refers to by index, and how many fields are left."""
+@dataclass(frozen=True)
+class Reading:
+    """The code that reads a field's value: from an object `s`, from a dict by `get`, and from a document `d`.
 
-    places: list[Place] = field(default_factory=list)
-    fields_left: int = MAX_FIELDS
-    repeats: bool = False
-    """Whether a field of one object is selected under two names."""
+    What no column of a document says is read from its view, which is `s` there; the text is empty then. `by_name` says
+    that `read_attribute` would read it.
+    """
 
-    def spend(self) -> None:
-        """Count a field. Raises Unplannable when there are too many."""
-        self.fields_left -= 1
-        if self.fields_left < 0:
-            raise Unplannable("size")
-
-
-class Gate:
-    """Which classes a type's values are of: any that graphql-core takes for values, or the type's own `sources`."""
-
-    def __init__(self, sources: tuple[type, ...]) -> None:
-        self.sources = sources
-        self.seen: set[type] = set()
-
-    def admit(self, source: Any) -> None:
-        """Let objects of this class be read. Raises Unfit."""
-        if source is None or source is Undefined or isinstance(source, Exception) or optimized_is_awaitable(source):
-            give_up()
-        if self.sources and not isinstance(source, self.sources):
-            give_up()
-        self.seen.add(type(source))
+    of_object: str
+    of_dict: str
+    of_document: str = ""
+    by_name: bool = False
 
 
 class Writer:
@@ -106,7 +66,7 @@ class Writer:
 
     def render(self, type_: GraphQLOutputType, place: Place) -> Render:
         """Return what renders a value of a type at a place. Raises Unplannable."""
-        expression = self._complete("v", type_, place, read=False)
+        expression = self._complete("v", type_, place, by_name=False)
         self._code.add(f"def render(v, x): return {expression}")
         render: Render = self._code.compile("render")
         return render
@@ -115,106 +75,148 @@ class Writer:
         self._ledger.places.append(place)
         return f"x[{len(self._ledger.places) - 1}]"
 
-    def _complete(self, variable: str, type_: GraphQLOutputType, place: Place, *, read: bool) -> str:
+    def _complete(self, variable: str, type_: GraphQLOutputType, place: Place, *, by_name: bool) -> str:
         """Return the code that makes of a variable's value what the response holds."""
         nullable = not is_non_null_type(type_)
-        inner: Any = type_ if nullable else type_.of_type  # type: ignore[union-attr]
+        inner: Any = get_nullable_type(type_)
         if is_leaf_type(inner):
-            return leaf_expression(inner, variable, nullable=nullable, read=read, code=self._code)
+            return leaf_expression(inner, variable, nullable=nullable, read=by_name, code=self._code)
         if is_list_type(inner):
-            entry = self._code.name("i")
-            entries = self._complete(entry, inner.of_type, place, read=False)
-            code = f"([{entries} for {entry} in {variable}] if type({variable}) is list else give_up())"
-        elif is_object_type(inner):
-            of_object, of_dict = self.write_object(inner, place)
-            code = f"({of_dict} if type({variable}) is dict else {of_object})({variable}, x)"
-        elif is_abstract_type(inner):
-            code = self._write_abstract(variable, inner, place)
+            code = f"{self._write_list(inner.of_type, place)}({variable}, x)"
         else:
-            raise Unplannable("type")
+            code = self._write(inner, place).call(variable)
         return f"(None if {variable} is None else {code})" if nullable else code
 
-    def write_object(self, type_: GraphQLObjectType, place: Place) -> tuple[str, str]:
-        """Write the functions that render an object and a dict as a type, and return their names."""
-        written, reads = [], []
+    def _write_list(self, type_: GraphQLOutputType, place: Place) -> str:
+        """Write the function that renders a list, from its documents if its entries have columns; return its name."""
+        entry_type: Any = get_nullable_type(type_)
+        columns = _declared(entry_type, "columns")
+        if columns is None:
+            entries, of_documents = self._complete("i", type_, place, by_name=False), []
+        else:
+            written = self._write(entry_type, place, columns)
+            entries = written.call("i")
+            entries = entries if is_non_null_type(type_) else f"(None if i is None else {entries})"
+            of_documents = [
+                f"  if v.view is {self._code.constant(columns.view)}:",
+                f"   try: return [{written.of_document}(i, x) for i in v.documents]",
+                "   except KeyError: pass",
+            ]
+        function = self._code.name("l")
+        self._code.add(f"def {function}(v, x):", f" if type(v) is {self._code.constant(Views)}:", *of_documents)
+        self._code.add("  v = list(v)", " elif type(v) is not list: give_up()", f" return [{entries} for i in v]")
+        return function
+
+    def _write(self, type_: Any, place: Place, columns: Columns | None = None) -> Written:
+        if is_object_type(type_):
+            return self._write_object(type_, place, columns, checks=self._checks(type_, place))
+        if is_abstract_type(type_):
+            return self._write_abstract(type_, place, columns)
+        raise Unplannable("type")
+
+    def _write_object(
+        self, type_: GraphQLObjectType, place: Place, columns: Columns | None, checks: list[str]
+    ) -> Written:
         selected = self._scope.fields_below(type_, place.details)
         self._ledger.repeats |= repeat(selected)
+        readings: list[tuple[str, Reading]] = []
+        values = []
         for key, details in selected.items():
             self._ledger.spend()
             variable = self._code.name("v")
-            name = name_of(details)
-            if name == "__typename":
-                typename = self._code.constant(type_.name)
-                reads.append((variable, typename, typename))
-                written.append(f"{self._code.constant(key)}: {variable}")
-                continue
-            below = Place(type_.fields[name], type_, details)
-            of_object, of_dict, read = self._read(below)
-            reads.append((variable, of_object, of_dict))
-            code = self._complete(variable, below.field.type, below, read=read)
-            written.append(f"{self._code.constant(key)}: {code}")
-        gate = Gate(
-            getattr(type_.extensions[DEFINITION].origin, "sources", ()) if DEFINITION in type_.extensions else ()
-        )
-        checks = [f" if type(s) not in {self._code.constant(gate.seen)}: {self._code.constant(gate.admit)}(s)"]
-        if type_.is_type_of is not None and not gate.sources:
-            checks.append(f" if {self._code.constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
-        answer = f" return {{{', '.join(written)}}}"
-        of_object, of_dict = self._code.name("o"), self._code.name("d")
+            reading, value = self._write_field(variable, type_, details, columns)
+            readings.append((variable, reading))
+            values.append(f"{self._code.constant(key)}: {value}")
+        answer = f" return {{{', '.join(values)}}}"
+        of_object = self._code.name("o")
         self._code.add(f"def {of_object}(s, x):", *checks)
-        self._code.add(*(f" {variable} = {code}" for variable, code, _ in reads), answer)
-        if type_.is_type_of is not None:
-            return of_object, of_object  # What says of itself what it is, is no stored JSON.
-        self._code.add(f"def {of_dict}(s, x):", " get = s.get")
-        self._code.add(*(f" {variable} = {code}" for variable, _, code in reads), answer)
-        return of_object, of_dict
+        self._code.add(*(f" {variable} = {reading.of_object}" for variable, reading in readings), answer)
+        of_dict = of_object  # What says of itself what it is, is no stored JSON.
+        if type_.is_type_of is None:
+            of_dict = self._code.name("g")
+            self._code.add(f"def {of_dict}(s, x):", " get = s.get")
+            self._code.add(*(f" {variable} = {reading.of_dict}" for variable, reading in readings), answer)
+        of_document = self._code.name("d")
+        if columns is not None:
+            by_view = not all(reading.of_document for _, reading in readings)
+            view = [f" s = {self._code.constant(columns.view)}(d)"] if by_view else []
+            reads = [f" {variable} = {reading.of_document or reading.of_object}" for variable, reading in readings]
+            self._code.add(f"def {of_document}(d, x):", *view, *reads, answer)
+        return Written(of_object, of_dict, of_document)
 
-    def _read(self, place: Place) -> tuple[str, str, bool]:
-        """Return how a field's value is got from an object and from a dict, and whether `read_attribute` would."""
+    def _write_field(
+        self, variable: str, type_: GraphQLObjectType, details: FieldDetailsList, columns: Columns | None
+    ) -> tuple[Reading, str]:
+        """Return how a field is read, and the code that makes of what was read what the response holds."""
+        name = name_of(details)
+        if name == "__typename":
+            typename = self._code.constant(type_.name)
+            return Reading(typename, typename, typename), variable
+        place = Place(type_.fields[name], type_, details)
+        reading = self._read(place, columns)
+        return reading, self._complete(variable, place.field.type, place, by_name=reading.by_name)
+
+    def _checks(self, type_: GraphQLObjectType, place: Place, *, resolved: bool = False) -> list[str]:
+        """Return the lines by which an object of another type is given up; `resolved` if its type was asked for."""
+        gate = Gate(_declared(type_, "sources") or ())
+        checks = [f" if type(s) not in {self._code.constant(gate.seen)}: {self._code.constant(gate.admit)}(s)"]
+        asked = gate.sources or (resolved and _declared(type_, "is_as_resolved"))
+        if type_.is_type_of is not None and not asked:
+            checks.append(f" if {self._code.constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
+        return checks
+
+    def _read(self, place: Place, columns: Columns | None) -> Reading:
         definition = place.field.extensions.get(DEFINITION)
         if not isinstance(definition, StrawberryField) or definition.is_async or place.field.resolve is None:
             raise Unplannable("resolver")
         name = definition.python_name
         plain = definition.is_basic_field and definition.default_resolver is read_attribute
         if plain and name.isidentifier() and not iskeyword(name):
-            return f"s.{name}", f"get({name!r})", True
+            attribute = f"s.{name}"
+            column = self._column(name, place, columns) if columns is not None else ""
+            return Reading(attribute, f"get({name!r})", column, by_name=True)
         if definition.extensions:
             raise Unplannable("resolver")
         arguments = "".join(f", **{self._code.constant(given)}" for given in [unchanging_arguments(place)] if given)
         call = f"{self._code.constant(place.field.resolve)}(s, {self._info(place)}{arguments})"
-        return call, call, False
+        return Reading(call, call)
 
-    def _write_abstract(self, variable: str, type_: GraphQLAbstractType, place: Place) -> str:
-        if type_.resolve_type is None:
+    def _column(self, name: str, place: Place, columns: Columns) -> str:
+        """Return the code that reads a value from a document, an empty text where only the view knows it."""
+        if name in columns.made:
+            return f"{self._code.constant(columns.made[name])}(d)"
+        if name not in columns.keys:
+            return ""
+        value = f"d[{columns.keys[name]!r}]"
+        type_ = get_nullable_type(place.field.type)
+        if isinstance(type_, CustomGraphQLEnumType):
+            members: list[Any] = list(type_.wrapped_cls)
+            return f"{self._code.constant({member.value: member for member in members})}[{value}]"
+        return value
+
+    def _write_abstract(self, type_: GraphQLAbstractType, place: Place, columns: Columns | None) -> Written:
+        if type_.resolve_type is None or (columns is not None and columns.type_of is None):
             raise Unplannable("type")
-        table: dict[str, str] = {}
+        of_values, of_documents = [], []
         for possible in self._scope.schema.get_possible_types(type_):
-            of_object, of_dict = self.write_object(possible, place)
-            self._code.add(f"def t{of_object}(v, x): return ({of_dict} if type(v) is dict else {of_object})(v, x)")
-            table[possible.name] = f"t{of_object}"
-        name = self._code.name("a")
-        entries = ", ".join(f"{self._code.constant(key)}: {value}" for key, value in table.items())
-        self._code.add(f"{name} = {{{entries}}}")
-        resolve = (
-            f"{self._code.constant(type_.resolve_type)}({variable}, {self._info(place)}, {self._code.constant(type_)})"
-        )
-        return f"{name}[{resolve}]({variable}, x)"
+            checks = self._checks(possible, place, resolved=True)
+            written = self._write_object(possible, place, columns, checks)
+            name = self._code.constant(possible.name)
+            of_values.append(f"{name}: lambda v, x: {written.call('v')}")
+            of_documents.append(f"{name}: {written.of_document}")
+        table, function, of_document = (self._code.name(prefix) for prefix in "tad")
+        resolve = f"{self._code.constant(type_.resolve_type)}(v, {self._info(place)}, {self._code.constant(type_)})"
+        self._code.add(f"{table} = {{{', '.join(of_values)}}}")
+        self._code.add(f"def {function}(v, x): return {table}[{resolve}](v, x)")
+        if columns is not None:
+            documents = self._code.name("t")
+            resolve = f"{self._code.constant(columns.type_of)}(d, {self._info(place)})"
+            self._code.add(f"{documents} = {{{', '.join(of_documents)}}}")
+            self._code.add(f"def {of_document}(d, x): return {documents}[{resolve}](d, x)")
+        return Written(function, function, of_document)
 
 
-def repeat(fields: GroupedFieldSet) -> bool:
-    """Return whether a field is selected under two names."""
-    return len({name_of(details) for details in fields.values()}) < len(fields)
-
-
-def unchanging_arguments(place: Place) -> dict[str, Any]:
-    """Return what a field's resolver is given each time. Raises Unplannable where that hangs on variables."""
-    node = place.details[0].node
-    if any(not isinstance(argument.value, LITERALS) for argument in node.arguments or ()):
-        raise Unplannable("arguments")
-    try:
-        given = get_argument_values(place.field, node)
-    except GraphQLError:
-        raise Unplannable("arguments") from None
-    if any(not isinstance(value, UNCHANGING) for value in given.values()):
-        raise Unplannable("arguments")
-    return given
+def _declared(type_: Any, name: str) -> Any:
+    """Return what the class of an object type or an interface declares for plans, None if it doesn't."""
+    definition = type_.extensions.get(DEFINITION) if is_object_type(type_) or is_abstract_type(type_) else None
+    return getattr(getattr(definition, "origin", None), name, None)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from core.clock import utc_now
+from gateway.schema.columns import Columns
 
 
 class ItemView:
@@ -32,3 +33,16 @@ class ItemView:
         if name == "metadata":
             return {}
         raise AttributeError(name)
+
+
+COLUMNS = Columns(
+    ItemView,
+    {
+        "id": "_id",
+        "name": "name",
+        "description": "description",
+        "metadata": "metadata",
+        "created_at": "created_at",
+        "updated_at": "updated_at",
+    },
+)

@@ -14,7 +14,7 @@ from core.ids import parse_id
 from core.item_filter import MAX_METADATA_CONDITIONS, item_query
 from gateway.guard.directives import SCAN_WEIGHT, Cost, page_size
 from gateway.schema.fields import ContextInfo, query
-from gateway.schema.item_view import ItemView
+from gateway.schema.item_view import COLUMNS, ItemView
 from gateway.schema.node import NodeType
 from gateway.schema.paging import (
     AFTER_HELP,
@@ -55,6 +55,7 @@ class ItemType(NodeType):
 
     sources: ClassVar = (documents.Item, ItemView)
     """What is an item: plans ask once for a class."""
+    columns: ClassVar = COLUMNS
 
     @classmethod
     def is_type_of(cls, source: Any, _: GraphQLResolveInfo[Any]) -> bool:

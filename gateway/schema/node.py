@@ -1,5 +1,6 @@
 """The interface Node: what an id names. Ids are bare UUIDs, not Relay's `Type:id` in base64."""
 
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -10,9 +11,15 @@ from gateway.schema.item_view import ItemView
 from gateway.schema.task_view import TaskView
 
 
+@lru_cache(maxsize=1_000)
 def task_type_name(kind: str) -> str:
     """Return the name of the object type of a kind's tasks: `processData` → `ProcessDataTask`."""
     return f"{kind[:1].upper()}{kind[1:]}Task"
+
+
+def task_type_of(kind: str, info: GraphQLResolveInfo[Any]) -> str:
+    """Return the name of the object type that tasks of a kind have in this schema."""
+    return task_type_name(kind) if kind in info.context.services.kinds else "UntypedTask"
 
 
 def type_name_of(source: Any, info: GraphQLResolveInfo[Any]) -> str | None:
@@ -20,7 +27,7 @@ def type_name_of(source: Any, info: GraphQLResolveInfo[Any]) -> str | None:
     if isinstance(source, documents.Item | ItemView):
         return "Item"
     if isinstance(source, TaskView):
-        return task_type_name(source.kind) if source.kind in info.context.services.kinds else "UntypedTask"
+        return task_type_of(source.kind, info)
     return None
 
 

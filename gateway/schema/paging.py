@@ -13,6 +13,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
 
 from core.errors import BadUserInput
+from gateway.schema.columns import Views
 
 MAX_FIRST = 100
 DEFAULT_FIRST = 20
@@ -149,8 +150,8 @@ class Page(Generic[D]):
     view: Callable[[dict[str, Any]], D]
 
     @property
-    def nodes(self) -> list[D]:
-        return [self.view(document) for document in self.documents]
+    def nodes(self) -> Views[D]:
+        return Views(self.documents, self.view)
 
     @property
     def edges(self) -> list[Edge[D]]:

@@ -1,7 +1,7 @@
 """The queries for tasks: of each only the fields that are asked for leave MongoDB."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -14,7 +14,7 @@ from gateway.guard.directives import page_size
 from gateway.schema.fields import ContextInfo, query
 from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Page, read_page
 from gateway.schema.selection import selected
-from gateway.schema.stored_task import StoredTask
+from gateway.schema.stored_task import view_of
 from gateway.schema.task_view import TaskView
 from gateway.schema.tasks import LARGE_FIELDS, ORDERS, TaskConnection, TaskFilter, TaskOrder, TaskType
 from gateway.shapes import camel_case
@@ -26,11 +26,6 @@ STORED: Mapping[str, tuple[str, ...]] = {
     "resultJson": ("result",),
 }
 """What MongoDB holds of a task for the fields that show it; its kind and id are always read."""
-
-
-def view_of(document: dict[str, Any]) -> TaskView:
-    """Return the view of a stored task, of which only what is asked for was read."""
-    return TaskView(cast(documents.Task, StoredTask(document)))  # It has a task's names, and that is all a view needs.
 
 
 def _wanted(info: ContextInfo) -> tuple[set[str], Callable[[Mapping[str, Any]], None] | None]:

@@ -14,6 +14,18 @@ SHOWN_TIMELINE = 10
 """Entries shown of a timeline unless more are asked for: a task that failed at all of its three tries has 10."""
 
 
+def capped(number: int) -> int:
+    """Return what a GraphQL Int holds of a number of steps."""
+    return max(0, min(number, INT_MAX))
+
+
+def percent_of(current: int, total: int | None) -> float | None:
+    """Return how far so many steps are, 0 to 100; None without a total."""
+    if not total or total < 0:
+        return None
+    return round(max(0.0, min(100.0 * current / total, 100.0)), 2)
+
+
 @dataclass(frozen=True, slots=True)
 class ProgressView:
     """How far a task is. `current` and `total` are capped at what a GraphQL Int holds; `percent` is not affected."""
@@ -22,17 +34,15 @@ class ProgressView:
 
     @property
     def current(self) -> int:
-        return max(0, min(self.progress.current, INT_MAX))
+        return capped(self.progress.current)
 
     @property
     def total(self) -> int | None:
-        return None if self.progress.total is None else max(0, min(self.progress.total, INT_MAX))
+        return None if self.progress.total is None else capped(self.progress.total)
 
     @property
     def percent(self) -> float | None:
-        if not self.progress.total or self.progress.total < 0:
-            return None
-        return round(max(0.0, min(100.0 * self.progress.current / self.progress.total, 100.0)), 2)
+        return percent_of(self.progress.current, self.progress.total)
 
     @property
     def message(self) -> str | None:

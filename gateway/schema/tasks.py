@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -24,6 +24,7 @@ from gateway.schema.paging import (
     count,
 )
 from gateway.schema.scalars import JSON
+from gateway.schema.stored_task import COLUMNS
 from gateway.schema.task_view import SHOWN_TIMELINE, TaskView
 from gateway.shapes import shape_of
 
@@ -144,6 +145,10 @@ class TaskType(NodeType):
     correlation_id: str | None = strawberry.field(
         description="The `X-Request-Id` of the request that submitted it: logs of all processes carry it."
     )
+
+    columns: ClassVar = COLUMNS
+    is_as_resolved: ClassVar = True
+    """`is_type_of` says what `resolve_type` says: plans ask once."""
 
     @classmethod
     def is_type_of(cls, source: Any, info: GraphQLResolveInfo[Any]) -> bool:

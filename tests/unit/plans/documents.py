@@ -1,6 +1,8 @@
 """Documents and values over the real schema, made by hypothesis: what to ask, and what is stored, bad values too."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -20,8 +22,10 @@ from core.states import Delivery, Priority, TaskStatus
 from gateway.batches import RollUp
 from gateway.relay.history import Gap, Told
 from gateway.schema import build_schema
+from gateway.schema.item_view import ItemView
 from gateway.schema.items import ORDERS
 from gateway.schema.paging import Page
+from gateway.schema.stored_task import view_of
 from gateway.schema.task_events import TaskEventView
 from gateway.schema.task_view import TaskView
 from jobs.kinds import load_kinds
@@ -153,8 +157,8 @@ def stored(draw: st.DrawFn) -> dict[str, Any]:
     found: dict[str, Any] = {
         "item": spoil(draw, item(draw)),
         "task": TaskView(spoil(draw, task(draw))),
-        "items": page(items),
-        "tasks": page(tasks),
+        "items": draw(st.sampled_from([page(items), page_of(draw, item, ItemView)])),
+        "tasks": draw(st.sampled_from([page(tasks), page_of(draw, task, view_of)])),
         "node": draw(st.sampled_from([*items, *tasks, None])),
     }
     if draw(st.integers(0, 3)) == 0:
@@ -168,6 +172,22 @@ def stored(draw: st.DrawFn) -> dict[str, Any]:
         )
         found[draw(st.sampled_from(ROOTS))] = draw(st.sampled_from(bad))
     return found
+
+
+def page_of(draw: st.DrawFn, make: Callable[[st.DrawFn], Any], view: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return a page of documents as MongoDB holds them, some of which lack something or hold what they should not."""
+    documents = []
+    for _ in range(draw(st.integers(0, 3))):
+        stored = make(draw).model_dump()
+        stored = {name: value.value if isinstance(value, Enum) else value for name, value in stored.items()}
+        stored["_id"] = stored.pop("id")
+        name = draw(st.sampled_from(sorted(stored)))
+        if draw(st.integers(0, 3)) == 0:
+            stored[name] = draw(st.sampled_from(_BAD))
+        elif name != "_id" and draw(st.integers(0, 3)) == 0:
+            del stored[name]
+        documents.append(stored)
+    return Page(cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, view)
 
 
 def page(values: list[Any]) -> Any:
