@@ -12,7 +12,7 @@ from typing import Any
 
 from graphql import ExecutionResult, execute_subscription_event
 
-from gateway.metrics import FRAMES
+from gateway.metrics import frames_by
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.executor import PlannedExecutor
 
@@ -22,7 +22,7 @@ MAX_FRAMES_BYTES = 4 * 1024 * 1024
 MAX_FRAME_BYTES = 256 * 1024
 """A larger one is not kept: beside its bytes it holds the values that they were written from."""
 
-_RENDERED, _SHARED, _EXECUTED = (FRAMES.labels(made) for made in ("rendered", "shared", "executed"))
+_RENDERED, _SHARED, _EXECUTED = (frames_by(made) for made in ("rendered", "shared", "executed"))
 
 
 class Frames:

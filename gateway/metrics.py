@@ -1,25 +1,28 @@
 """The edge's numbers for Prometheus, in the process's own registry."""
 
-from functools import cache
-
 from prometheus_client import Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-OPERATIONS = Counter(
+from gateway.counting import Numbers
+
+operations_by = Numbers(
+    CounterMetricFamily,
     "headway_operations",
     "GraphQL operations that ended, by type and outcome (ok, errors, refused, cancelled).",
     ("operation", "outcome"),
 )
-operations_by = cache(OPERATIONS.labels)
-"""A child, without the checks and the lock of `labels`. Values are a few words of ours, here and below."""
-RUNNING_OPERATIONS = Gauge("headway_running_operations", "GraphQL operations that run now.", ("operation",))
-running_operations_by = cache(RUNNING_OPERATIONS.labels)
-PLANS = Counter(
+running_operations_by = Numbers(
+    GaugeMetricFamily, "headway_running_operations", "GraphQL operations that run now.", ("operation",)
+)
+plans_by = Numbers(
+    CounterMetricFamily,
     "headway_plans",
-    "Operations by how far a plan rendered them: whole, or why graphql-core did; and `value`, what a plan gave up.",
+    "Operations by how far a plan rendered them: whole, or why graphql-core did. Also `value`, what a plan gave up, "
+    "and `strawberry`, operations rendered whole whose resolver Strawberry had to call.",
     ("served",),
 )
-plans_by = cache(PLANS.labels)
-FRAMES = Counter(
+frames_by = Numbers(
+    CounterMetricFamily,
     "headway_frames",
     "Events told to a subscriber by how the answer was made: rendered by the plan, shared with others, or executed.",
     ("made",),
@@ -27,8 +30,9 @@ FRAMES = Counter(
 OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
 OPEN_STREAMS = Gauge("headway_open_streams", "Event streams (SSE) that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))
-HTTP_RESPONSES = Counter("headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",))
-http_responses_by = cache(HTTP_RESPONSES.labels)
+http_responses_by = Numbers(
+    CounterMetricFamily, "headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",)
+)
 WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")
 SUBSCRIBERS = Gauge("headway_relay_subscribers", "Subscribers that follow these tasks now.")
 BOARDS = Gauge("headway_relay_boards", "Subscribers that follow all tasks matching a filter now.")
