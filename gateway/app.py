@@ -2,28 +2,28 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import Settings
-from gateway.correlation import CorrelationMiddleware
+from gateway.edge import Edge
 from gateway.health import check
 from gateway.opening import open_replica
 from gateway.operations import Operations
 from gateway.pages import Pages
 from gateway.replica import Replica
-from gateway.responses import json_error, json_response
+from gateway.responses import apology, json_error, json_response
 from gateway.tracing import TracingMiddleware
 from gateway.transports.caps import Caps
 from gateway.transports.downloads import Downloads
-from gateway.transports.hosts import HostMiddleware
+from gateway.transports.hosts import Hosts
 from gateway.transports.http import GraphQLHTTP
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.sockets import GraphQLWebSocket, Sockets
@@ -34,18 +34,20 @@ from gateway.trusted import load_trusted
 Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
 
 
-class GraphQLMiddleware:
-    """Serves `/graphql` from what the lifespan has opened, whichever way a client comes; no route is looked for."""
+class Gateway(Starlette):
+    """The application; its state holds what the lifespan has opened."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, settings: Settings, limits: EdgeLimits, **options: Any) -> None:
+        self._settings = settings
+        self._limits = limits
+        super().__init__(**options)
+        self.router.redirect_slashes = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app
-        if scope["type"] in ("http", "websocket") and scope["path"] == "/graphql":
-            state = scope["app"].state
-            app = state.graphql_http if scope["type"] == "http" else state.graphql_websocket
-        await app(scope, receive, send)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return all that a request passes, from the outside to the routes; `/graphql` is none of them."""
+        hosts = Hosts(self._limits, self._settings.host)
+        edge = Edge(super().build_middleware_stack(), hosts, logs=self._limits.request_log)
+        return TracingMiddleware(edge) if self._settings.traces else edge
 
 
 class FileEndpoint:
@@ -82,18 +84,13 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
             app.state.downloads = Downloads(replica, caps)
             yield
 
-    app = Starlette(
+    app = Gateway(
+        settings,
+        limits,
         routes=_routes(pages),
-        middleware=[
-            *([Middleware(TracingMiddleware)] if settings.traces else []),
-            Middleware(CorrelationMiddleware, logs=limits.request_log),
-            Middleware(HostMiddleware, limits=limits, own=settings.host),
-            Middleware(GraphQLMiddleware),
-        ],
         exception_handlers={HTTPException: refuse, Exception: apologise},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False
     app.state.sockets = sockets
     app.state.caps = caps
     app.state.streams = streams
@@ -159,5 +156,4 @@ async def refuse(request: Request, exc: Exception) -> Response:
 
 async def apologise(request: Request, _exc: Exception) -> Response:
     """Answer a bug; Starlette raises it again, so that the server logs it under the request's correlation id."""
-    extensions = {"correlationId": request.scope["correlation_id"]}
-    return json_error(500, "INTERNAL", "Internal error", extensions=extensions)
+    return apology(request.scope["correlation_id"])

@@ -23,3 +23,8 @@ def json_error(
     """Return an error in the shape that GraphQL clients read, with `code` in its extensions."""
     error = {"message": message, "extensions": {"code": code, **(extensions or {})}}
     return json_response({"errors": [error]}, status, headers)
+
+
+def apology(correlation_id: str) -> Response:
+    """Return what is answered where a bug of ours is in the way; the log has more under the same id."""
+    return json_error(500, "INTERNAL", "Internal error", extensions={"correlationId": correlation_id})

@@ -9,7 +9,7 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.metrics import REFUSED
@@ -24,33 +24,32 @@ USUAL_CHARS = 300
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-class HostMiddleware:
-    """Refuses requests for names that are not this gateway's: with authentication on, only where names are listed."""
+class Hosts:
+    """The names that are this gateway's: with authentication on, any name is where none are listed."""
 
-    def __init__(self, app: ASGIApp, limits: EdgeLimits, own: str) -> None:
-        self._app = app
+    def __init__(self, limits: EdgeLimits, own: str) -> None:
         self._listed = frozenset(host.lower().rstrip(".") for host in limits.allowed_hosts)
         self._names = self._listed | {own.lower()}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or self._is_allowed(scope):
-            await self._app(scope, receive, send)
-            return
-        REFUSED.labels("host").inc()
-        message = "Expected the name or address of this gateway in Host; HEADWAY_ALLOWED_HOSTS lists its names"
-        refusal = json_error(421, "MISDIRECTED_REQUEST", message, {"connection": "close"})
-        if scope["type"] == "http":
-            await refusal(scope, receive, send)
-        else:
-            await WebSocket(scope, receive, send).send_denial_response(refusal)
-
-    def _is_allowed(self, scope: Scope) -> bool:
+    def allow(self, scope: Scope) -> bool:
+        """Whether the request asks under a name of ours; `fields` has all that it names, joined by commas."""
         if ANY in self._listed or scope["path"] in OPEN_PATHS:
             return True
         if not self._listed and not scope["app"].state.replica.authenticator.is_off:
             return True
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        return all(is_own_name(host, self._names) for host in hosts)
+        hosts = scope["fields"].get(b"host", b"").decode("latin-1")
+        return all(is_own_name(host, self._names) for host in hosts.split(","))
+
+
+async def refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request under another's name."""
+    REFUSED.labels("host").inc()
+    message = "Expected the name or address of this gateway in Host; HEADWAY_ALLOWED_HOSTS lists its names"
+    refusal = json_error(421, "MISDIRECTED_REQUEST", message, {"connection": "close"})
+    if scope["type"] == "http":
+        await refusal(scope, receive, send)
+    else:
+        await WebSocket(scope, receive, send).send_denial_response(refusal)
 
 
 def is_own_name(host: str, names: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import Unauthenticated, Unavailable
 from gateway.context import OperationContext
+from gateway.correlation import HEADER
 from gateway.guard.documents import Prepared
 from gateway.guard.turns import LARGE_CHARS
 from gateway.metrics import http_responses_by
@@ -21,7 +22,8 @@ from gateway.operations import Operations, Refused
 from gateway.outcomes import Outcome
 from gateway.pages import Pages
 from gateway.replica import Replica
-from gateway.transports.call import Answer, Call
+from gateway.responses import apology
+from gateway.transports.call import Answer, Answering, Call
 from gateway.transports.frames import MAX_ID_LENGTH
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.negotiation import (
@@ -62,23 +64,29 @@ class GraphQLHTTP:
         self._streams = streams
         self._limits = limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer, and return the status: 0 for a client that has gone. A bug is answered before it is raised."""
         request = Call(scope, receive)
         try:
             response = await self._respond(request)
         except ClientDisconnect:
-            return
+            return 0
+        except Exception:
+            await apology(request.correlation_id)(scope, receive, Answering(send, request.correlation_id))
+            raise
         http_responses_by(response.status_code).inc()
         if isinstance(response, EventStream):
-            await self._streams.serve(response, receive, send)
+            await self._streams.serve(response, receive, Answering(send, request.correlation_id))
         else:
+            response.raw_headers.append((HEADER, request.correlation_id.encode()))
             await response(scope, receive, send)
+        return response.status_code
 
     async def _respond(self, request: Call) -> Response | EventStream:
-        media_type = choose_media_type(request.fields.get("accept"), OFFERS.get(request.method, ANSWERS))
+        media_type = choose_media_type(request.field(b"accept"), OFFERS.get(request.method, ANSWERS))
         if media_type == HTML:
             return self._pages.explorer()
-        token = request.fields.get(TOKEN_HEADER) or request.param(TOKEN_PARAM)
+        token = request.field(TOKEN_HEADER) or request.param(TOKEN_PARAM)
         answer_type = media_type if media_type in ANSWERS else JSON
         try:
             _check_answerable(request.method, media_type)
@@ -94,7 +102,7 @@ class GraphQLHTTP:
             outcome = await self._execute(request, context)
         except Refusal as refusal:
             # A client that waited for leave to send its body may send it or not, so what comes next has no meaning.
-            waited = {"connection": "close"} if "expect" in request.fields else {}
+            waited = {"connection": "close"} if b"expect" in request else {}
             return Answer(refusal.outcome, refusal.status, answer_type, refusal.headers | waited)
         except Refused as refused:
             # A well-formed request is 200 in application/json, whatever its document is (§6.4.1). What was to be heard
@@ -107,10 +115,10 @@ class GraphQLHTTP:
     async def _identify(self, request: Call) -> OperationContext:
         """Return the context of whoever asks. Raises Refusal."""
         try:
-            principal = await self._replica.authenticator.authenticate(request.fields.get("authorization"))
+            principal = await self._replica.authenticator.authenticate(request.field(b"authorization"))
         except (Unauthenticated, Unavailable) as exc:
             raise refuse_caller(exc) from exc
-        return self._replica.new_context(request.scope["correlation_id"], principal)
+        return self._replica.new_context(request.correlation_id, principal)
 
     async def _tend(self, request: Call, token: str | None, context: OperationContext) -> Response:
         """Reserve a stream (PUT), or stop an operation of one (DELETE)."""
@@ -178,9 +186,9 @@ class GraphQLHTTP:
                 if len(request.query_params.multi_items()) > len(request.query_params):
                     raise Refusal(400, "BAD_REQUEST", "Bad request: expected each parameter once")
                 return decode_params(request.query_params, self._limits)
-            if not is_json(request.fields.get("content-type")):
+            if not is_json(request.field(b"content-type")):
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
-            if "content-encoding" in request.fields:
+            if b"content-encoding" in request:
                 expect_plain_body(request.headers)
             body = await self._read_body(request)
             if len(body) <= LARGE_CHARS:
@@ -191,38 +199,25 @@ class GraphQLHTTP:
             raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc
 
     async def _read_body(self, request: Call) -> bytes:
-        """Return the body, having held no more of it than the limit.
-
-        What is too much is read on to a bound and thrown away: many clients listen only when they have sent all, and a
-        connection closed under their hands would tell them nothing.
-        """
-        limit = self._limits.max_body_bytes
+        """Return the body, having held no more of it than the limit. Raises Refusal, ClientDisconnect."""
+        body, limit = request.take_whole_body(), self._limits.max_body_bytes
+        if body is not None and len(body) <= limit:
+            return body
         too_large = Refusal(
             413, "PAYLOAD_TOO_LARGE", f"Expected a body of at most {limit} bytes", {"connection": "close"}
         )
-        declared = request.fields.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit and "expect" in request.fields:
-            raise too_large  # The client waits for our word before it sends anything.
-        body = bytearray()
-        size, has_more = 0, True
+        declared = request.field(b"content-length") or ""
+        if body is not None or (declared.isdecimal() and int(declared) > limit and b"expect" in request):
+            raise too_large  # All of it has come, or the client waits for our word before it sends anything.
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
-                while has_more and size <= limit + DISCARDED_BYTES:
-                    message = await request.receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    piece, has_more = message.get("body", b""), message.get("more_body", False)
-                    size += len(piece)
-                    if size <= limit:
-                        body += piece
-                    else:
-                        body.clear()
+                body = await _receive_body(request, limit)
         except TimeoutError as exc:
             expected = f"Expected the whole body within {self._limits.body_timeout_s:g} s"
             raise Refusal(408, "REQUEST_TIMEOUT", expected, {"connection": "close"}) from exc
-        if size > limit:
+        if body is None:
             raise too_large
-        return bytes(body)
+        return body
 
     async def _execute(self, request: Call, context: OperationContext) -> Outcome:
         asked = await self._read(request)
@@ -246,3 +241,24 @@ def _check_answerable(method: str, media_type: str | None) -> None:
         raise Refusal(405, "METHOD_NOT_ALLOWED", f"Expected one of {allowed}", {"allow": allowed})
     if media_type is None:
         raise Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {' or '.join(OFFERS[method])}")
+
+
+async def _receive_body(request: Call, limit: int) -> bytes | None:
+    """Return the body, None for one that is larger than the limit. Raises ClientDisconnect.
+
+    What is too much is read on to a bound and thrown away: many clients listen only when they have sent all, and a
+    connection closed under their hands would tell them nothing.
+    """
+    body = bytearray()
+    size, has_more = 0, True
+    while has_more and size <= limit + DISCARDED_BYTES:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece, has_more = message.get("body", b""), message.get("more_body", False)
+        size += len(piece)
+        if size <= limit:
+            body += piece
+        else:
+            body.clear()
+    return bytes(body) if size <= limit else None

@@ -14,7 +14,7 @@ from gateway.transports.limits import EdgeLimits
 from gateway.transports.refusal import Refusal
 from gateway.transports.sse import EventStream
 
-TOKEN_HEADER = "x-graphql-event-stream-token"
+TOKEN_HEADER = b"x-graphql-event-stream-token"
 TOKEN_PARAM = "token"
 _SANE_TOKEN = re.compile(r"[A-Za-z0-9._~-]{20,100}")
 

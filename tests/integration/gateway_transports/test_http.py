@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from structlog.contextvars import get_contextvars
+from structlog.testing import capture_logs
 
 from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.edge import Edge
@@ -286,3 +289,30 @@ async def test_correlation_id_that_is_not_sane_is_replaced(client: httpx.AsyncCl
     chosen = response.headers["x-request-id"]
     assert len(chosen) == 32
     assert json.loads(response.text) == {"data": {"correlation": f"local {chosen}"}}
+
+
+async def test_bug_is_answered_and_logged_under_the_correlation_id(
+    edge: Edge, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Any] = []
+
+    class Watching(logging.Handler):
+        """Notes under which id the server logs."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((record.getMessage().strip(), get_contextvars().get("correlation_id")))
+
+    monkeypatch.setattr(edge.app.state.graphql_http, "_replica", None)
+    caplog.set_level(logging.ERROR)
+    handler = Watching()
+    logging.getLogger("uvicorn.error").addHandler(handler)
+    try:
+        with capture_logs() as said:
+            response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"x-request-id": "r8"})
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(handler)
+    error = response.json()["errors"][0]
+    assert (response.status_code, response.headers["x-request-id"]) == (500, "r8")
+    assert error == {"message": "Internal error", "extensions": {"code": "INTERNAL", "correlationId": "r8"}}
+    assert seen == [("Exception in ASGI application", "r8")]
+    assert [line["status"] for line in said if line["event"] == "Request"] == [500]

@@ -71,6 +71,12 @@ async def test_accept_headers_count_together(edge: Edge) -> None:
     assert b"\r\ncontent-type: application/graphql-response+json; charset=utf-8\r\n" in answer
 
 
+@pytest.mark.parametrize("hosts", [(b"evil.example",), (b"evil.example,",), (b"evil.example", b"x.localhost")])
+async def test_every_name_in_host_has_to_be_ours(edge: Edge, hosts: tuple[bytes, ...]) -> None:
+    named = [b"Host: " + host for host in hosts]
+    assert status(await exchange(edge, request(*named, JSON, LENGTH, CLOSE, body=QUERY))) == 421
+
+
 @pytest.mark.parametrize("query", [b"query={hello}&query={refused}", b"query={hello}&variables={}&variables={}"])
 async def test_parameter_that_comes_twice_is_400(edge: Edge, query: bytes) -> None:
     answer = await exchange(edge, request(CLOSE, line=b"GET /graphql?" + query + b" HTTP/1.1"))

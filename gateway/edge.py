@@ -1,0 +1,67 @@
+"""What every request passes first: its correlation id, the name that it asks for, its log line, the way to `/graphql`.
+
+One layer does all of it with one look at the headers, as each layer more costs every request its calls.
+"""
+
+import time
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.telemetry import get_logger
+from gateway.correlation import CORRELATION_ID, HEADER, choose_correlation_id
+from gateway.transports.call import Answering, fields_of
+from gateway.transports.hosts import Hosts, refuse_host
+
+log = get_logger(__name__)
+
+GRAPHQL = "/graphql"
+MAX_PATH_CHARS = 200
+
+
+class Edge:
+    """Stands before an application of Starlette, whose state holds the endpoints of `/graphql`.
+
+    Puts `correlation_id` and `fields`, the headers by their names, into the scope, and the id into the answer; `logs`:
+    one line a request.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Hosts, *, logs: bool) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._logs = logs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        scope["fields"] = fields = fields_of(scope["headers"])
+        offered = fields.get(HEADER)
+        correlation_id = choose_correlation_id(None if offered is None else offered.decode("latin-1"))
+        scope["correlation_id"] = correlation_id
+        began_at = time.perf_counter()
+        status = 500
+        token = CORRELATION_ID.set(correlation_id)
+        try:
+            status = await self._serve(scope, receive, send)
+        finally:
+            if self._logs and scope["type"] == "http":
+                duration_ms = round((time.perf_counter() - began_at) * 1000, 1)
+                path = scope["path"][:MAX_PATH_CHARS]
+                log.info("Request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
+        CORRELATION_ID.reset(token)  # What is raised is logged under the id by the server, whose task ends with that.
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer, and return the status, 0 where nothing was said."""
+        path, is_http = scope["path"], scope["type"] == "http"
+        is_allowed = self._hosts.allow(scope)
+        if is_allowed and is_http and path == GRAPHQL:
+            status: int = await scope["app"].state.graphql_http(scope, receive, send)
+            return status
+        answering = Answering(send, scope["correlation_id"])
+        if not is_allowed:
+            await refuse_host(scope, receive, answering)
+        elif path == GRAPHQL:
+            await scope["app"].state.graphql_websocket(scope, receive, answering)
+        else:
+            await self._app(scope, receive, answering)
+        return answering.status
