@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Status, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from core.tracing import Attributes, SpanKind
@@ -50,6 +50,10 @@ class OtelSpan:
         """Add attributes."""
         self.span.set_attributes(attributes)
 
+    def link(self, trace: str) -> None:
+        """Have it point to another trace."""
+        self.span.add_link(get_current_span(_context(trace)).get_span_context())
+
     def end(self, error: BaseException | None) -> None:
         """End it, as failed where there is an error."""
         if error is not None:
@@ -71,9 +75,10 @@ class OtelTracer:
         with self._tracer.start_as_current_span(name, beneath, trace.SpanKind[kind], attributes) as span:
             yield OtelSpan(span)
 
-    def open(self, name: str, kind: SpanKind, parent: str, attributes: Attributes) -> OtelSpan:
-        """Open a span that is nobody's current one."""
-        return OtelSpan(self._tracer.start_span(name, _context(parent), trace.SpanKind[kind], attributes))
+    def open(self, name: str, kind: SpanKind, parent: str | None, attributes: Attributes) -> OtelSpan:
+        """Open a span that is nobody's current one, beneath `parent` or the current one."""
+        beneath = None if parent is None else _context(parent)
+        return OtelSpan(self._tracer.start_span(name, beneath, trace.SpanKind[kind], attributes))
 
     @contextmanager
     def joined(self, trace: str) -> Iterator[None]:

@@ -41,6 +41,10 @@ class Span(Protocol):
 class OpenSpan(Span, Protocol):
     """A span that its opener ends."""
 
+    def link(self, trace: str) -> None:
+        """Have it point to another trace, where what it watches is done."""
+        ...
+
     def end(self, error: BaseException | None) -> None:
         """End it, as failed where there is an error."""
         ...
@@ -64,8 +68,8 @@ class Tracer(Protocol):
         """Open a span that is current in its block."""
         ...
 
-    def open(self, name: str, kind: SpanKind, parent: str, attributes: Attributes) -> OpenSpan:
-        """Open a span that is nobody's current one."""
+    def open(self, name: str, kind: SpanKind, parent: str | None, attributes: Attributes) -> OpenSpan:
+        """Open a span that is nobody's current one, beneath `parent` or the current one."""
         ...
 
     def joined(self, trace: str) -> AbstractContextManager[None]:
@@ -135,6 +139,11 @@ def span(
     if _Process.tracer is None:
         return _NO_SPAN
     return _Process.tracer.span(name, kind, parent, attributes)
+
+
+def open_span(name: str, attributes: Attributes) -> OpenSpan | None:
+    """Open a span beneath the current one for what many asyncio tasks may go on with; None while off."""
+    return None if _Process.tracer is None else _Process.tracer.open(name, SpanKind.INTERNAL, None, attributes)
 
 
 def spans(

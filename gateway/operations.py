@@ -26,7 +26,7 @@ from gateway.metrics import operations_by, plans_by, running_operations_by
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.execution import Execution
 from gateway.subscription import Subscription
-from gateway.tracing import operation_span
+from gateway.tracing import SubscriptionSpan, operation_span, subscription_span
 from gateway.transports.caps import CapReached, Tally
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
@@ -225,10 +225,21 @@ class Operations:
         executor = self._begin(prepared, variables, extensions, context).executor()
         self._take_place(context)
         running_operations_by(prepared.label).inc()
-        ended = partial(self._ended, prepared, time.perf_counter(), context)
-        return Subscription(self._frames, executor, Meter(cost, context), told, ended)
+        traced = subscription_span(prepared.operation, context.correlation_id)
+        ended = partial(self._ended, prepared, time.perf_counter(), context, traced)
+        joined = None if traced is None else traced.joined
+        return Subscription(self._frames, executor, Meter(cost, context), told, ended, joined)
 
-    def _ended(self, prepared: Prepared, started_at: float, context: OperationContext, outcome: str) -> None:
+    def _ended(
+        self,
+        prepared: Prepared,
+        started_at: float,
+        context: OperationContext,
+        traced: SubscriptionSpan | None,
+        outcome: str,
+    ) -> None:
+        if traced is not None:
+            traced.end(outcome)
         running_operations_by(prepared.label).dec()
         if context.principal is not LOCAL:
             self._subscriptions.give_back(context.owner)

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream
 
+from core.documents import Task
 from core.events import Cursor
 from gateway.context import OperationContext
 from gateway.frames import Frames
@@ -16,7 +17,10 @@ from gateway.relay.following import Following
 
 
 class Subscription:
-    """It holds its source open until it is closed. `ended` is told once how it came out: ok, errors or cancelled."""
+    """It holds its source open until it is closed. `ended` is told once how it came out: ok, errors or cancelled.
+
+    `joined` is told once which task it follows, if it follows one.
+    """
 
     __slots__ = (
         "_context",
@@ -27,6 +31,7 @@ class Subscription:
         "_frames",
         "_given_up",
         "_is_over",
+        "_joined",
         "_meter",
         "_source",
         "_told",
@@ -39,6 +44,7 @@ class Subscription:
         meter: Meter,
         told: Mapping[str, Any] | None,
         ended: Callable[[str], None],
+        joined: Callable[[Task], None] | None = None,
     ) -> None:
         self._frames = frames
         self._executor = executor
@@ -46,6 +52,7 @@ class Subscription:
         self._meter = meter
         self._told = told
         self._ended = ended
+        self._joined = joined
         self._source: AsyncIterator[Any] | None = None
         self._following: Following[Any] | None = None
         """Its source, if what that hands out is rendered by a plan, which waits for nothing."""
@@ -79,8 +86,10 @@ class Subscription:
         if isinstance(source, ExecutionResult):
             return source.errors or ()
         self._source = aiter(source)
-        if isinstance(source, Following) and self._executor.plan.root is not None:
-            self._following = source
+        if isinstance(source, Following):
+            source.joined = self._joined
+            if self._executor.plan.root is not None:
+                self._following = source
         return ()
 
     async def _event(self) -> Any:

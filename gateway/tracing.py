@@ -1,4 +1,4 @@
-"""The spans of requests: one for each that may submit something, beneath the `traceparent` that its client sent.
+"""The spans of requests and operations, beneath the `traceparent` that their client sent.
 
 A WebSocket has none, for it may last for days; its operations' spans belong to the trace of its handshake.
 """
@@ -9,7 +9,8 @@ from graphql import OperationDefinitionNode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.tracing import Attributes, Span, SpanKind, is_on, joined, span, trace_of
+from core.documents import Task
+from core.tracing import Attributes, OpenSpan, Span, SpanKind, is_on, joined, open_span, span, trace_of
 
 TRACED = frozenset({"/graphql", "/imports/content"})
 """Not the pages, and not what only asks for the replica's health or numbers."""
@@ -21,11 +22,37 @@ MAX_NAME_CHARS = 100
 def operation_span(operation: OperationDefinitionNode, correlation_id: str) -> AbstractContextManager[Span]:
     """Open the span of a query or mutation: its type and name, but nothing else of its document."""
     type_ = operation.operation.value
-    if not is_on():
-        return span(type_)
+    return span(type_, attributes=_attributes(operation, correlation_id)) if is_on() else span(type_)
+
+
+def _attributes(operation: OperationDefinitionNode, correlation_id: str) -> Attributes:
     name = operation.name.value[:MAX_NAME_CHARS] if operation.name else ""
-    attributes: Attributes = {"graphql.operation.type": type_, "graphql.operation.name": name}
-    return span(type_, attributes={**attributes, "headway.correlation_id": correlation_id})
+    told = {"graphql.operation.type": operation.operation.value, "graphql.operation.name": name}
+    return {**told, "headway.correlation_id": correlation_id}
+
+
+class SubscriptionSpan:
+    """A subscription from its begin to its end, linked to the trace of the task that it follows."""
+
+    def __init__(self, opened: OpenSpan) -> None:
+        self._opened = opened
+
+    def joined(self, task: Task) -> None:
+        """Take note of what is followed."""
+        self._opened.note({"headway.task_id": str(task.id)})
+        if task.trace is not None:
+            self._opened.link(task.trace)
+
+    def end(self, outcome: str) -> None:
+        """End it: ok, errors or cancelled."""
+        self._opened.note({"headway.outcome": outcome})
+        self._opened.end(None)
+
+
+def subscription_span(operation: OperationDefinitionNode, correlation_id: str) -> SubscriptionSpan | None:
+    """Open the span of a subscription, None while nothing is traced."""
+    opened = open_span("subscription", _attributes(operation, correlation_id)) if is_on() else None
+    return None if opened is None else SubscriptionSpan(opened)
 
 
 class TracingMiddleware:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from core.documents import Task
 from gateway.relay.watch import Waker, Watch
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Following(Generic[V]):
     more, and `take` that. Where nothing can be taken and it is not up to date either, it has to be asked again.
     """
 
-    __slots__ = ("_is_over", "_show", "_slot", "_tables", "_task_id", "_watch")
+    __slots__ = ("_is_over", "_show", "_slot", "_tables", "_task_id", "_watch", "joined")
 
     def __init__(self, tables: Tables, task_id: UUID, slot: Slot[T], show: Callable[[T], V]) -> None:
         self._tables = tables
@@ -60,6 +61,8 @@ class Following(Generic[V]):
         self._show: Callable[[Any], V] = show
         self._watch: Watch | None = None
         self._is_over = False
+        self.joined: Callable[[Task], None] | None = None
+        """What is told the task as it is when the follower joins."""
 
     def shown(self, show: Callable[[V], T]) -> "Following[T]":
         """Return the same, to be used in its place, with something else for each thing that is handed out."""
@@ -76,6 +79,8 @@ class Following(Generic[V]):
             if self._watch is None:
                 self._watch = self._tables.join(self._task_id, self._slot)
                 await _until_ready(self._watch)
+                if self.joined is not None and self._watch.failure is None:
+                    self.joined(self._watch.task)
             return self._show(await self._slot.next(self._watch))
         except BaseException:
             self.close()

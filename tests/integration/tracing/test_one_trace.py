@@ -14,7 +14,7 @@ from tests.integration.tracing.collector import Collector, Received, collecting
 from tests.running_stack import RunningStack, start_stack
 
 SUBMIT = 'mutation Order { processData(input: {data: "a", iterations: 3}) { id correlationId } }'
-FOLLOW = "subscription ($id: ID!) { taskProgress(id: $id) { status correlationId } }"
+FOLLOW = "subscription Watch($id: ID!) { taskProgress(id: $id) { status correlationId } }"
 CLIENT_SPAN = "00f067aa0ba902b7"
 STATE = "shop=t61rcWkgMzE"
 STORY = [
@@ -73,9 +73,13 @@ def submit(stack: RunningStack, trace_id: str, correlation_id: str, mutation: st
     return task
 
 
-def follow(stack: RunningStack, task_id: str) -> dict[str, Any]:
+def follow(stack: RunningStack, task_id: str, **headers: str) -> dict[str, Any]:
     """Return a task's terminal event."""
-    with connect(stack.ws_url, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+    with connect(
+        stack.ws_url,
+        subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
+        additional_headers=headers,
+    ) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
         assert json.loads(socket.recv(30))["type"] == "connection_ack"
         payload = {"query": FOLLOW, "variables": {"id": task_id}}
@@ -139,6 +143,70 @@ def test_request_without_a_trace_begins_one(traced_stack: RunningStack, collecto
     [trace_id] = begun()
     collector.await_spans(lambda: len(collector.of(trace_id)) == len(STORY))
     assert story(collector.of(trace_id))[-1].span.parent_span_id == b""
+
+
+def subscription(collector: Collector, trace_id: str) -> Received:
+    """Wait for the one span of a subscription in a trace and return it."""
+
+    def found() -> list[Received]:
+        return [each for each in collector.of(trace_id).values() if each.span.name == "subscription"]
+
+    collector.await_spans(lambda: bool(found()))
+    [each] = found()
+    return each
+
+
+def test_subscription_is_in_its_client_s_trace_and_points_to_the_task_s(
+    traced_stack: RunningStack, collector: Collector
+) -> None:
+    of_task, of_socket, of_stream = (secrets.token_hex(16) for _ in range(3))
+    task = submit(traced_stack, of_task, "order-a")
+    asked = {"traceparent": f"00-{of_socket}-{CLIENT_SPAN}-01", "x-request-id": "watch-a"}
+    assert follow(traced_stack, task["id"], **asked)["status"] == "SUCCEEDED"
+    watched = subscription(collector, of_socket)
+    assert (watched.service, watched.span.parent_span_id.hex()) == ("headway-gateway", CLIENT_SPAN)
+    assert [link.trace_id.hex() for link in watched.span.links] == [of_task]
+    assert watched.attributes == {
+        "graphql.operation.type": "subscription",
+        "graphql.operation.name": "Watch",
+        "headway.correlation_id": "watch-a.1",
+        "headway.task_id": task["id"],
+        "headway.outcome": "ok",
+    }
+
+    headers = {"accept": "text/event-stream", "traceparent": f"00-{of_stream}-{CLIENT_SPAN}-01"}
+    body = {"query": FOLLOW, "variables": {"id": task["id"]}}
+    told = httpx.post(f"{traced_stack.url}/graphql", json=body, headers=headers, timeout=30)
+    assert "event: complete" in told.text
+    streamed = subscription(collector, of_stream)
+    collector.await_spans(lambda: len(collector.of(of_stream)) == 2)
+    request = collector.of(of_stream)[streamed.span.parent_span_id]
+    assert request.span.name == "POST /graphql"
+    assert [link.trace_id.hex() for link in streamed.span.links] == [of_task]
+
+
+def test_subscription_that_its_client_leaves_or_that_fails_says_so(
+    traced_stack: RunningStack, collector: Collector
+) -> None:
+    left, failed = secrets.token_hex(16), secrets.token_hex(16)
+    with connect(
+        traced_stack.ws_url,
+        subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
+        additional_headers={"traceparent": f"00-{left}-{CLIENT_SPAN}-01"},
+    ) as socket:
+        socket.send(json.dumps({"type": "connection_init"}))
+        query = "subscription { tasksChanged { id } }"
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}}))
+        submit(traced_stack, secrets.token_hex(16), "order-b")
+        while json.loads(socket.recv(30))["type"] != "next":
+            pass
+    assert subscription(collector, left).attributes["headway.outcome"] == "cancelled"
+
+    body = {"query": FOLLOW, "variables": {"id": "0190f5c4-7e1a-7c3b-9d2e-3f4a5b6c7d8e"}}
+    headers = {"accept": "text/event-stream", "traceparent": f"00-{failed}-{CLIENT_SPAN}-01"}
+    assert "NOT_FOUND" in httpx.post(f"{traced_stack.url}/graphql", json=body, headers=headers, timeout=30).text
+    unknown = subscription(collector, failed)
+    assert (unknown.attributes["headway.outcome"], list(unknown.span.links)) == ("errors", [])
 
 
 @pytest.mark.parametrize("kind", ["noteOnTheLoop", "noteAside"])
