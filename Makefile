@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 export npm_config_progress := false
-.PHONY: help setup ui run test bench-setup bench faults clusters attacks fuzz plans load screenshots check schema lock clean
+.PHONY: help setup ui run test bench-setup bench micro faults clusters attacks fuzz plans load screenshots check schema lock clean
 
 PORT ?= 8000
 ARGS ?=
@@ -18,7 +18,8 @@ help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
 	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
 	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
-	@echo "make bench   measure reading and following beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
+	@echo "make bench   measure reading, following and tasks beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
+	@echo "make micro   time the parts that requests, events and tasks are made of, each by itself  (ARGS= goes to pytest)"
 	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
 	@echo "make clusters  kill the master of a Redis with Sentinel, and each of three nodes of RabbitMQ, under load  (ARGS= goes to pytest)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
@@ -76,7 +77,11 @@ loadtest/bench/peers/node/node_modules/installed: loadtest/bench/peers/node/pack
 	@touch $@
 
 bench: setup build/bench/venv/installed loadtest/bench/peers/node/node_modules/installed
+	@requirements/test-servers
 	@$(PY) -m loadtest.bench $(ARGS)
+
+micro: setup
+	@$(PY) -m pytest tests/benchmarks --benchmark-enable --benchmark-only --benchmark-timer=time.process_time $(ARGS)
 
 faults: setup
 	@requirements/test-servers

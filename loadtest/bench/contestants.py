@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from loadtest.bench.asking import http_request
-from loadtest.bench.reading import QUERY
+from loadtest.bench.items import QUERY
 from stack.services import PROJECT, found
 
 PEERS = Path(__file__).resolve().parent / "peers"
@@ -29,9 +29,11 @@ class Contestant:
     env: Mapping[str, str] = field(default_factory=dict)
     request: bytes = GRAPHQL
     is_headway: bool = False
+    ready_within_s: float = 60.0
 
 
 OURS = "Headway"
+GATEWAY = (sys.executable, "-m", "gateway")
 LIMIT = "Starlette and orjson, no GraphQL"
 BROADCAST = "Starlette broadcast, no GraphQL"
 
@@ -51,10 +53,19 @@ def reading(python: str) -> list[Contestant]:
     ]
 
 
+def reading_stored(python: str) -> list[Contestant]:
+    """Return those that list items which MongoDB holds."""
+    return [
+        Contestant(OURS, GATEWAY, QUIET, is_headway=True),
+        Contestant("FastAPI + Beanie", _uvicorn(python, "beanie_items"), request=REST),
+        Contestant("pymongo and orjson, no GraphQL", _uvicorn(python, "pymongo_items")),
+    ]
+
+
 def following(python: str) -> list[Contestant]:
     """Return those that tell followers of tasks; all of them hear of events from Redis."""
     return [
-        Contestant(OURS, (sys.executable, "-m", "gateway"), QUIET, is_headway=True),
+        Contestant(OURS, GATEWAY, QUIET, is_headway=True),
         Contestant("Strawberry as it comes", _uvicorn(python, "strawberry_follow")),
         Contestant("Node graphql-ws + ws", _node("follow.mjs")),
         Contestant(BROADCAST, _uvicorn(python, "starlette_follow", "--ws", "websockets-sansio")),

@@ -67,10 +67,11 @@ def subscription(document: str, variables: dict[str, str]) -> bytes:
 
 
 class Crowd:
-    """The followers of one server. Use it as a context."""
+    """The followers of one server; `listen` is called with each message, where it is given. Use it as a context."""
 
-    def __init__(self, server: str, port: int) -> None:
+    def __init__(self, server: str, port: int, listen: Callable[[bytes], None] | None = None) -> None:
         self.server = server
+        self._listen = listen
         self.heard = 0
         self.followers: list[Follower] = []
         self._port = port
@@ -156,6 +157,8 @@ class Crowd:
             if first == TEXT and follower.phase is Phase.FOLLOWING:
                 follower.heard += 1
                 self.heard += 1
+                if self._listen is not None:
+                    self._listen(data[body:at])
             else:
                 self._answer(follower, first, data[body:at])
         follower.rest = data[at:]
@@ -173,6 +176,8 @@ class Crowd:
             follower.heard += 1
             self.heard += 1
             self.sample = body
+            if self._listen is not None:
+                self._listen(body)
         elif first != PONG:
             raise self._failed(f"expected an ack or an event, got a frame {first:#x} of {body[:500]!r}")
 

@@ -71,7 +71,7 @@ def running_task(task_id: UUID) -> Task:
         TimelineEntry(epoch=epoch, n=n, at=now, attempt=attempt, status=status, by="bench")
         for epoch, n, attempt, status in statuses
     ]
-    return Task(
+    made: Task = Task.model_construct(
         id=task_id,
         kind="processData",
         status=TaskStatus.RUNNING,
@@ -86,6 +86,7 @@ def running_task(task_id: UUID) -> Task:
         worker_seen_at=now,
         timeline=timeline,
     )
+    return made
 
 
 class Publisher:
@@ -108,14 +109,20 @@ class Publisher:
 
 
 class Feed:
-    """Tells tasks of their progress, one after the other. `followers` are those of each task."""
+    """Tells tasks of their progress, one after the other: the first `told` of them, the others stay where they are.
 
-    def __init__(self, task_ids: Sequence[UUID], followers: int, encode: Encode, publisher: Publisher) -> None:
+    `followers` are those of each task.
+    """
+
+    def __init__(
+        self, task_ids: Sequence[UUID], followers: int, told: int, encode: Encode, publisher: Publisher
+    ) -> None:
         self.followers = followers
+        self.told = told
         self._encode = encode
         self._publisher = publisher
         self._numbers = dict.fromkeys(task_ids, 1)
-        self._turns: Iterator[UUID] = itertools.cycle(task_ids)
+        self._turns: Iterator[UUID] = itertools.cycle(task_ids[:told])
 
     def tell(self, events: int) -> int:
         """Publish so many events; return how many messages followers are to hear of them."""

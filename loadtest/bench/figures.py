@@ -15,9 +15,11 @@ class Turn:
     operations: int
     seconds: float
     processor_s: float
-    """Of the server."""
-    load_s: float
-    """That the load's core worked meanwhile: near `seconds`, the load was the bottleneck and not the server."""
+    """Of the contestant."""
+    beside_s: float
+    """Processor time of what stands beside it: of the load and the servers on the other core, or of the servers."""
+    others: float = 0.0
+    """Share of the machine that processes took which are no part of the bench."""
 
     @property
     def rate(self) -> float:
@@ -53,6 +55,8 @@ class Contest:
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     memory_kb: dict[str, float] = field(default_factory=dict)
     memory_of: str = "process"
+    has_cores: bool = True
+    """Whether contestants have a core to themselves, and the load another one; else all share the machine."""
 
     def note(self, name: str, turn: Turn) -> None:
         """Add a turn."""
@@ -70,11 +74,19 @@ class Contest:
         """Return which share of their cores the server and the load took, by the median."""
         turns = self.turns[name]
         server = statistics.median(turn.processor_s / turn.seconds for turn in turns)
-        return server, statistics.median(turn.load_s / turn.seconds for turn in turns)
+        return server, statistics.median(turn.beside_s / turn.seconds for turn in turns)
 
     def is_idle_at_times(self, name: str) -> bool:
         """Whether its server left its core idle, so that its rate is not its own limit."""
-        return self.busy(name)[0] < SATURATED
+        return self.has_cores and self.busy(name)[0] < SATURATED
+
+    def beside_us(self, name: str) -> Spread:
+        """Return microseconds of processor time an operation of what stands beside it."""
+        return Spread.of([turn.beside_s / turn.operations * 1e6 for turn in self.turns[name]])
+
+    def others(self) -> Spread:
+        """Return which share of the machine others took."""
+        return Spread.of([turn.others for turns in self.turns.values() for turn in turns])
 
     def cost_ratio(self, name: str, other: str) -> Spread:
         """Return how many times its cost an operation costs another one, repeat by repeat."""

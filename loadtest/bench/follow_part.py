@@ -16,8 +16,11 @@ from loadtest.bench import contestants, events, following
 from loadtest.bench.crowd import Crowd
 from loadtest.bench.figures import Contest
 from loadtest.bench.parts import Plan, in_turns, measured, say
+from loadtest.bench.report import found
+from loadtest.bench.results import Found
 from loadtest.bench.servers import Bench, Server
 
+MEASURES = ("hot", "own")
 STORED_AT_ONCE = 500
 
 
@@ -64,64 +67,72 @@ class Stores:
         return Settings(mongo_url=self.mongo_url, mongo_database=self.name, mongo_pool_min=0)
 
 
-def follow(bench: Bench, plan: Plan, python: str, mongo_url: str, redis_url: str) -> Iterator[Contest]:
-    """Yield what was measured; `python` runs the peers. Raises CrowdFailed and ProcessFailed."""
+def follow(bench: Bench, plan: Plan) -> Iterator[Found]:
+    """Yield what was measured. Raises CrowdFailed, ProcessFailed and ServerNotFound."""
     for followers in plan.followers:
-        for tasks in (1, followers):
-            contest = Contest(
-                f"{followers:,} followers, {'one hot task' if tasks == 1 else 'a task of its own each'}",
-                "message",
-                memory_of="follower",
-            )
-            stores = Stores(mongo_url, redis_url, f"bench-{secrets.token_hex(4)}")
-            _Scene(bench, plan, stores, contest, followers, tasks).measure(contestants.following(python))
-            say(contest)
-            yield contest
+        contests = []
+        for measure, tasks in (("hot", 1), ("own", followers)):
+            if plan.wants(measure):
+                contests.append(_measure(bench, plan, followers, tasks))
+        yield found("follow", str(followers), followers, contests)
 
 
-@dataclass
-class _Scene:
-    """So many followers of so many tasks at each contestant."""
+def _measure(bench: Bench, plan: Plan, followers: int, tasks: int) -> Contest:
+    what = "one hot task" if tasks == 1 else "a task of its own each"
+    contest = Contest(f"{followers:,} followers, {what}", "message", memory_of="follower")
+    with ExitStack() as stack:
+        scene = Scene(bench, plan, contest, stack)
+        scene.enter(plan.chosen(contestants.following(plan.python)), followers, tasks)
+        scene.take_turns()
+    say(contest)
+    return contest
 
-    bench: Bench
-    plan: Plan
-    stores: Stores
-    contest: Contest
-    followers: int
-    tasks: int
 
-    def measure(self, everybody: list[contestants.Contestant]) -> None:
-        """Start the contestants, have all followers join, and let them take turns."""
-        with ExitStack() as stack:
-            publisher = stack.enter_context(events.Publisher(self.stores.redis_url))
-            servers = stack.enter_context(self.bench.servers(self.plan.chosen(everybody), self.stores.environment()))
-            joined: dict[str, tuple[Crowd, events.Feed]] = {}
-            for server in servers:
-                others = [crowd for crowd, _ in joined.values()]
-                joined[server.name] = self._join(server, publisher, stack, others)
-            for crowd, feed in joined.values():
-                following.turn(crowd, feed, self.plan.warm_up_s)
-            for server in in_turns(servers, self.plan.repeats):
-                following.answer_pings([crowd for crowd, _ in joined.values()])
+class Scene:
+    """Contestants with their followers, whom all leave when the stack is closed."""
 
-                def operate(seconds: float, name: str = server.name) -> tuple[int, float]:
-                    told = following.turn(*joined[name], seconds)
-                    return told.messages, told.seconds
+    def __init__(self, bench: Bench, plan: Plan, contest: Contest, stack: ExitStack) -> None:
+        self._bench = bench
+        self._plan = plan
+        self._contest = contest
+        self._stack = stack
+        self.joined: dict[str, tuple[Server, Crowd, events.Feed]] = {}
+        self._publisher = stack.enter_context(events.Publisher(bench.stores()["REDIS_URL"]))
 
-                self.contest.note(server.name, measured(self.bench, server, operate, self.plan.seconds))
+    def enter(
+        self, everybody: list[contestants.Contestant], followers: int, tasks: int, told: int | None = None
+    ) -> None:
+        """Start contestants that share stores, and have so many followers of so many tasks join at each.
 
-    def _join(
-        self, server: Server, publisher: events.Publisher, stack: ExitStack, others: list[Crowd]
-    ) -> tuple[Crowd, events.Feed]:
-        """Have everybody follow at one server, and note what memory that took."""
-        task_ids = [new_id() for _ in range(self.tasks)]
-        encode: events.Encode = events.as_peer
-        if server.contestant.is_headway:
-            stack.enter_context(self.stores.hold(task_ids, publisher))
-            encode = events.as_headway(self.stores.name)
-        feed = events.Feed(task_ids, self.followers // self.tasks, encode, publisher)
-        crowd = stack.enter_context(Crowd(server.name, server.port))
-        before = server.resident_kb()
-        following.join(crowd, feed, task_ids, self.followers, others)
-        self.contest.memory_kb[server.name] = (server.resident_kb() - before) / self.followers
-        return crowd, feed
+        Where `told` is given, only so many of the tasks move on.
+        """
+        urls = self._bench.stores()
+        stores = Stores(urls["MONGO_URL"], urls["REDIS_URL"], f"bench-{secrets.token_hex(4)}")
+        for server in self._stack.enter_context(self._bench.servers(everybody, stores.environment())):
+            task_ids = [new_id() for _ in range(tasks)]
+            encode: events.Encode = events.as_peer
+            if server.contestant.is_headway:
+                self._stack.enter_context(stores.hold(task_ids, self._publisher))
+                encode = events.as_headway(stores.name)
+            feed = events.Feed(task_ids, followers // tasks, told or tasks, encode, self._publisher)
+            crowd = self._stack.enter_context(Crowd(server.name, server.port))
+            before = server.resident_kb()
+            following.join(crowd, feed, task_ids, followers, self._crowds())
+            self._contest.memory_kb[server.name] = (server.resident_kb() - before) / followers
+            self.joined[server.name] = (server, crowd, feed)
+
+    def take_turns(self, each_ahead: int = following.EACH_AHEAD) -> None:
+        """Let all take turns, and note what they do; see `following.turn`."""
+        for _, crowd, feed in self.joined.values():
+            following.turn(crowd, feed, self._plan.warm_up_s, each_ahead)
+        for server, crowd, feed in in_turns([*self.joined.values()], self._plan.repeats):
+            following.answer_pings(self._crowds())
+
+            def operate(seconds: float, crowd: Crowd = crowd, feed: events.Feed = feed) -> tuple[int, float]:
+                told = following.turn(crowd, feed, seconds, each_ahead)
+                return told.messages, told.seconds
+
+            self._contest.note(server.name, measured(self._bench, server, operate, self._plan.seconds))
+
+    def _crowds(self) -> list[Crowd]:
+        return [crowd for _, crowd, _ in self.joined.values()]

@@ -13,7 +13,8 @@ from loadtest.bench.events import BEFORE_FIRST, DOCUMENT, Feed
 EVENTS_AT_ONCE = 50
 """Published by one write where each has few followers."""
 MESSAGES_AHEAD = 2_000
-"""Under way at a time, but at least two for each follower of an event, and at most four for each of all."""
+"""Under way at a time, but at least two for each follower of an event, and at most so many for each of all:"""
+EACH_AHEAD = 4
 LOST_AFTER_S = 20.0
 QUIET_S = 0.5
 
@@ -70,9 +71,9 @@ def check(crowd: Crowd) -> None:
         raise CrowdFailed(f"{crowd.server}: expected an event, got {message}") from exc
 
 
-def turn(crowd: Crowd, feed: Feed, seconds: float) -> Told:
+def turn(crowd: Crowd, feed: Feed, seconds: float, each_ahead: int = EACH_AHEAD) -> Told:
     """Publish for so long, as fast as followers hear of it, and wait for the rest. Raises CrowdFailed."""
-    ahead = max(2 * feed.followers, min(MESSAGES_AHEAD, 4 * len(crowd.followers)))
+    ahead = max(2 * feed.followers, min(MESSAGES_AHEAD, each_ahead * feed.told * feed.followers))
     events = max(1, min(EVENTS_AT_ONCE, ahead // feed.followers // 2))
     before, expected = crowd.heard, 0
     started = last = time.perf_counter()

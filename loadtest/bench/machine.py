@@ -33,6 +33,16 @@ class Cores:
             os.sched_setaffinity(0, {self.load})
 
     @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let this process, and what is started meanwhile, run on both cores."""
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, before | {core for core in (self.server, self.load) if core is not None})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+
+    @contextlib.contextmanager
     def for_servers(self) -> Iterator[None]:
         """Let what is started meanwhile run on the servers' core, with all its threads."""
         before = os.sched_getaffinity(0)
@@ -61,15 +71,11 @@ def resident_kb(pid: int) -> int:
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
-def busy_s(core: int | None) -> float:
-    """Return the seconds that a core, or where it is None all of them, has worked since the start of the machine."""
-    wanted = "cpu" if core is None else f"cpu{core}"
-    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
-        name, *spent = line.split()
-        if name == wanted:
-            user, nice, system, _idle, _waiting, *interrupts = (int(one) for one in spent[:8])
-            return (user + nice + system + sum(interrupts)) / TICKS
-    raise ValueError(f"expected {wanted} in /proc/stat")
+def busy_s() -> float:
+    """Return the seconds that all cores together have worked since the start of the machine."""
+    _, *spent = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
+    user, nice, system, _idle, _waiting, *interrupts = (int(one) for one in spent[:8])
+    return (user + nice + system + sum(interrupts)) / TICKS
 
 
 def described() -> str:

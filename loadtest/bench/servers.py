@@ -1,12 +1,14 @@
-"""Contestants as running processes, each a Child on the servers' core."""
+"""Contestants as running processes on the servers' core, and what they need on the load's."""
 
+import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadtest.bench.contestants import Contestant
-from loadtest.bench.machine import Cores, busy_s, processor_s, resident_kb
+from loadtest.bench.machine import Cores, processor_s, resident_kb
 from stack import services
 from stack.probes import port_is_open
 from stack.process import Child, Guard, Program, free_port
@@ -44,6 +46,10 @@ class Bench:
         self.cores = Cores.chosen()
         self._stack = ExitStack()
         self._guard = Guard()
+        self._services: list[Child] = []
+        self._stores: dict[str, str] = {}
+        self.database = ""
+        """What takes MongoDB's place, as far as that is known; none was needed where it is empty."""
 
     def __enter__(self) -> "Bench":
         self._stack.callback(self._guard.close)
@@ -59,8 +65,23 @@ class Bench:
         self._stack.callback(child.stop)
         child.start()
         child.await_ready()
+        self._services.append(child)
         assert program.url is not None
         return program.url
+
+    def stores(self) -> Mapping[str, str]:
+        """Return the addresses of MongoDB and Redis; those not in the environment are started when first asked for.
+
+        Raises ProcessFailed and ServerNotFound.
+        """
+        given = {name: os.environ[name] for name in ("MONGO_URL", "REDIS_URL") if name in os.environ}
+        if "MONGO_URL" not in given | self._stores:
+            database = services.mongodb(self.folder, free_port())
+            self.database = Path(database.argv[0]).name
+            self._stores["MONGO_URL"] = self.service(database)
+        if "REDIS_URL" not in given | self._stores:
+            self._stores["REDIS_URL"] = self.service(services.redis(self.folder, free_port()))
+        return given | self._stores
 
     @contextmanager
     def servers(self, contestants: list[Contestant], env: Mapping[str, str]) -> Iterator[list[Server]]:
@@ -78,9 +99,9 @@ class Bench:
                 child.await_ready()
             yield [Server(*running) for running in children]
 
-    def load_busy_s(self) -> float:
-        """Return how long the load's core has worked."""
-        return busy_s(self.cores.load)
+    def load_s(self) -> float:
+        """Return what processor time the load has taken so far: this process, and the services it started."""
+        return time.process_time() + sum(processor_s(child.pid) for child in self._services if child.pid)
 
     def _child(self, started: Program) -> Child:
         log = self._logs / f"{started.role.replace(' ', '-')}-{secrets.token_hex(2)}.log"
@@ -97,4 +118,5 @@ def program(contestant: Contestant, port: int, env: Mapping[str, str]) -> Progra
         port=port,
         env={**env, **settings, **contestant.env},
         cwd=services.PROJECT,
+        ready_within_s=contestant.ready_within_s,
     )

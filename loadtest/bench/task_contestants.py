@@ -1,24 +1,26 @@
 """The contestants of the task path: each is started on the shared servers for its turn, given tasks, and ended."""
 
-import asyncio
 import itertools
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson
 from pymongo import MongoClient
 from redis import Redis
 
 from loadtest.bench import task_peers
-from loadtest.bench.task_http import Connection, connect, spread
-from loadtest.bench.task_world import Meter, Servers, Spent, run_program
+from loadtest.bench.asking import Clients, http_request, next_answer, port_of
+from loadtest.bench.figures import Turn
+from loadtest.bench.task_world import Meter, Servers, memory_kb, run_program
 from stack.probes import http_ok
 from stack.process import Program, free_port
 from tests.running_stack import RunningStack, start_stack
@@ -30,7 +32,7 @@ LOOK_EVERY_S = 0.1
 WITHIN_S = 120.0
 OPEN = ["PENDING", "QUEUED", "RUNNING"]
 SLOTS = 100
-OURS = {
+SETTINGS = {
     "HEADWAY_KIND_MODULES": "loadtest.bench.task_kinds",
     "HEADWAY_WORKER_PROCESSES": "1",
     "HEADWAY_BRIDGE_WINDOW": "400",
@@ -46,7 +48,7 @@ _turns = itertools.count(1)
 class Contestant(Protocol):
     """One that runs and can be given tasks. Each method returns once all its tasks have ended."""
 
-    def together(self, count: int, steps: int = 0, lines: int = 0) -> Spent:
+    def together(self, count: int, steps: int = 0, lines: int = 0) -> Turn:
         """Submit tasks, many at once, which tell so much; return what they took from the first submit to the last end.
 
         A `line` is told for certain; of steps that follow at once the latest may stand for all.
@@ -57,65 +59,83 @@ class Contestant(Protocol):
         """Submit one after the other; return how long each took to start, in seconds."""
         ...
 
+    def memory_kb(self) -> int:
+        """Return what memory its processes hold now."""
+        ...
+
 
 Start = Callable[[Servers], AbstractContextManager[Contestant]]
 
 
 class Stored:
-    """One whose tasks are submitted over HTTP and whose states are in MongoDB: Headway, and the seed."""
+    """One whose tasks are submitted over HTTP and whose states are in MongoDB: Headway, and the seed.
+
+    `newest` is the field that tasks are found by as they came, with an index where many are stored.
+    """
 
     def __init__(
-        self, servers: Servers, database: str, url: str, pids: frozenset[int], ask: Callable[[int, int], Any]
+        self,
+        servers: Servers,
+        database: str,
+        url: str,
+        pids: frozenset[int],
+        ask: Callable[[int, int], bytes],
+        newest: str,
     ) -> None:
         self._servers = servers
         self._mongo: MongoClient[Any] = MongoClient(servers.mongo_url, tz_aware=True, uuidRepresentation="standard")
         self.tasks = self._mongo[database]["tasks"]
-        self._url = url
-        self._pids = pids
+        self._port = port_of(url)
+        self.pids = pids
         self._ask = ask
-        self._path, _ = ask(0, 0)
+        self._newest = newest
 
     def close(self) -> None:
         """Close the connection by which its tasks are looked at."""
         self._mongo.close()
 
-    def together(self, count: int, steps: int = 0, lines: int = 0) -> Spent:
+    def together(self, count: int, steps: int = 0, lines: int = 0) -> Turn:
         """Submit over HTTP; the end is the latest that is stored."""
-        before = self.ended()
-        body = self._ask(steps, lines)[1]
-        meter = Meter(self._servers, self._pids)
-        asyncio.run(spread(self._url, AT_ONCE, [partial(self._submit, body)] * count))
+        request = self._ask(steps, lines)
+        meter = Meter(self._servers, self.pids)
+        with Clients(self._port, request, AT_ONCE) as clients:
+            clients.ask(count=count)
         self.await_ends()
-        meter.stop()
-        assert self.ended() == before + count
-        [last] = self.tasks.find({"status": "SUCCEEDED"}, {"finished_at": 1}).sort("finished_at", -1).limit(1)
-        return meter.spent(last["finished_at"].timestamp())
-
-    async def _submit(self, body: object, connection: Connection) -> None:
-        answer = await connection.post(self._path, body)
-        assert "errors" not in answer, answer
+        turn = meter.stop(count, time.time())
+        ended = [task["finished_at"] for task in self.newest(count) if task["status"] == "SUCCEEDED"]
+        assert len(ended) == count, f"{len(ended)} of {count} tasks have succeeded"
+        assert min(ended).timestamp() >= meter.began
+        return replace(turn, seconds=max(ended).timestamp() - meter.began)
 
     def alone(self, count: int) -> list[float]:
         """Submit over HTTP on one connection; when each had started is in its result."""
-        began = asyncio.run(self._submit_alone(count))
+        request, began = self._ask(0, 0), []
+        with socket.create_connection(("127.0.0.1", self._port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(count):
+                began.append(time.time())
+                next_answer(connection, request)
+                time.sleep(PAUSE_S)
         self.await_ends()
-        newest = self.tasks.find({}, {"result": 1}).sort("created_at", -1).limit(count)
-        started = sorted(document["result"]["started"] for document in newest)
+        started = sorted(task["result"]["started"] for task in self.newest(count))
         return [start - begin for begin, start in zip(began, started, strict=True)]
 
-    async def _submit_alone(self, count: int) -> list[float]:
-        connection, began = await connect(self._url), []
-        body = self._ask(0, 0)[1]
-        for _ in range(count):
-            began.append(time.time())
-            await self._submit(body, connection)
-            await asyncio.sleep(PAUSE_S)
-        connection.close()
-        return began
+    def memory_kb(self) -> int:
+        """Return what memory its processes hold now."""
+        return memory_kb(self.pids)
+
+    def newest(self, count: int) -> list[dict[str, Any]]:
+        """Return what is to be known of the latest tasks."""
+        fields = {"status": 1, "finished_at": 1, "result": 1}
+        return self.tasks.find({}, fields).sort(self._newest, -1).limit(count).to_list()
 
     def ended(self) -> int:
         """Return how many tasks have succeeded."""
         return int(self.tasks.count_documents({"status": "SUCCEEDED"}))
+
+    def open(self) -> int:
+        """Return how many tasks wait or run."""
+        return int(self.tasks.count_documents({"status": {"$in": OPEN}}))
 
     def await_ends(self) -> None:
         """Wait until no task waits or runs."""
@@ -125,19 +145,20 @@ class Stored:
             time.sleep(LOOK_EVERY_S)
 
 
-def _graphql(steps: int, lines: int) -> tuple[str, object]:
-    return "/graphql", {"query": SUBMIT, "variables": {"input": {"steps": steps, "lines": lines}}}
+def _graphql(steps: int, lines: int) -> bytes:
+    asked = {"query": SUBMIT, "variables": {"input": {"steps": steps, "lines": lines}}}
+    return http_request("POST", "/graphql", orjson.dumps(asked))
 
 
-def _rest(steps: int, lines: int) -> tuple[str, object]:
-    return "/tasks", {"steps": steps + lines}
+def _rest(steps: int, lines: int) -> bytes:
+    return http_request("POST", "/tasks", orjson.dumps({"steps": steps + lines}))
 
 
 class Headway(Stored):
     """A stack of ours. `name` is its database's and its namespace."""
 
     def __init__(self, servers: Servers, name: str, stack: RunningStack) -> None:
-        super().__init__(servers, name, stack.url, frozenset({stack.process.pid}), _graphql)
+        super().__init__(servers, name, stack.url, frozenset({stack.process.pid}), _graphql, "_id")
         self.name = name
         self.stack = stack
 
@@ -148,7 +169,7 @@ def headway(servers: Servers, slots: int = SLOTS) -> Iterator[Headway]:
     name = f"headway{next(_turns)}"
     own = {"HEADWAY_MONGO_DATABASE": name, "HEADWAY_NAMESPACE": name, "HEADWAY_WORKER_SLOTS": str(slots)}
     counts = ("--gateways", "1", "--bridges", "1", "--workers", "1", "--no-nginx")
-    stack = start_stack(servers.folder / name, *counts, env={**servers.environment, **OURS, **own})
+    stack = start_stack(servers.folder / name, *counts, env={**servers.environment, **SETTINGS, **own})
     try:
         with closing(Headway(servers, name, stack)) as started:
             yield started
@@ -171,7 +192,7 @@ def seed(servers: Servers) -> Iterator[Stored]:
             _run(ending, servers, name, programs, "seed", argv, own, started),
             _run(ending, servers, f"{name}-api", programs, "seed", api, own, lambda: http_ok(port, "/ready")),
         ]
-        yield ending.enter_context(closing(Stored(servers, name, url, frozenset(pids), _rest)))
+        yield ending.enter_context(closing(Stored(servers, name, url, frozenset(pids), _rest, "created_at")))
 
 
 class Queue:
@@ -182,12 +203,15 @@ class Queue:
         self._pids = frozenset({pid})
         self._submit = submit
 
-    def together(self, count: int, steps: int = 0, lines: int = 0) -> Spent:
+    def together(self, count: int, steps: int = 0, lines: int = 0) -> Turn:
         """Have its client submit; the client's own processor time is not counted."""
         meter = Meter(self._servers, self._pids)
         meter.began, ended = self._submit(count, steps + lines)
-        meter.stop()
-        return meter.spent(ended)
+        return meter.stop(count, ended)
+
+    def memory_kb(self) -> int:
+        """Return what memory its worker's processes hold now."""
+        return memory_kb(self._pids)
 
     def alone(self, count: int) -> list[float]:
         """Have its client submit."""
@@ -245,12 +269,17 @@ class Entry:
     name: str
     start: Start
     count: int
+    alone: int = 100
+    """Tasks that are submitted one after the other."""
+    stores: bool = False
+    """Whether a task's states are stored."""
 
 
+OURS = "Headway"
 ENTRIES = (
-    Entry("Headway", headway, 2_000),
-    Entry("FastAPI + Celery", seed, 1_000),
-    Entry("arq", partial(queue, "arq", ("arq", "app.WorkerSettings")), 400),
+    Entry(OURS, headway, 2_000, stores=True),
+    Entry("FastAPI + Celery", seed, 1_000, stores=True),
+    Entry("arq", partial(queue, "arq", ("arq", "app.WorkerSettings")), 300, alone=8),
     Entry("taskiq", partial(queue, "taskiq", ("taskiq", "worker", "--workers", "1", "app:broker")), 2_000),
     Entry("dramatiq", partial(queue, "dramatiq", ("dramatiq", "--processes", "1", "--threads", "8", "app")), 2_000),
     Entry("BullMQ", partial(queue, "bullmq", ("node", "worker.mjs")), 4_000),

@@ -1,15 +1,19 @@
 """What a task costs where many are stored, and where many wait: the cost is to be flat."""
 
-import argparse
 import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from uuid import UUID
 
 import aio_pika
+import bson
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
@@ -17,22 +21,29 @@ from core.ids import new_id
 from core.messages import TaskMessage, encode_message, queue_name
 from core.publisher import QUORUM
 from core.states import Priority, TaskStatus
+from loadtest.bench.figures import Spread, Turn
+from loadtest.bench.parts import Plan, in_turns
+from loadtest.bench.report import rows_of, spread
+from loadtest.bench.results import Found
 from loadtest.bench.task_contestants import Headway, headway
-from loadtest.bench.task_report import middle, rates, table
-from loadtest.bench.task_world import Meter, Servers, Spent
+from loadtest.bench.task_world import Meter, Servers
 
-MANY = 100_000
-MEASURED = 1_000
-BATCH = 2_000
-LOOK_EVERY_S = 0.05
-HEAD = ("", "tasks/s", "to that with few", "ms of processor a task: own", "servers")
+STORED = (0, 100_000, 1_000_000)
+QUEUED = (6_000, 100_000)
+"""The few are what is run while it is measured."""
+MEASURED = 600
+SETTLE_S, WINDOW_S = 1.0, 2.5
+BATCH = 5_000
+TEMPLATE_ID = UUID(int=0)
+UUIDS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD, tz_aware=True)
+RAW = UUIDS.with_options(document_class=RawBSONDocument)
 
 
-def stored(count: int, status: TaskStatus) -> Sequence[dict[str, Any]]:
-    """Return new tasks as they are stored: such as have ended, or such as wait for the message that the broker has."""
+def template(status: TaskStatus) -> bytes:
+    """Return a task as it is stored: one that has ended, or one that waits for the message that the broker has."""
     now = utc_now()
     entry = TimelineEntry(epoch=1, n=1, at=now, attempt=0, status=status)
-    first = Task.model_construct(
+    task = Task.model_construct(
         kind="measured",
         owner="local",
         status=status,
@@ -45,25 +56,36 @@ def stored(count: int, status: TaskStatus) -> Sequence[dict[str, Any]]:
         published_at=now,
         timeline=[entry],
     )
-    document = {**first.model_dump(exclude={"id"}), "progress": {"current": 0, "total": None, "message": None}}
+    document = {"_id": TEMPLATE_ID, **task.model_dump(exclude={"id"})}
+    document["progress"] = {"current": 0, "total": None, "message": None}
     if status is TaskStatus.SUCCEEDED:
         document |= {"result": {"started": 0.0}, "finished_at": now}
-    return [{**document, "_id": new_id()} for _ in range(count)]
+    return bson.encode(document, codec_options=UUIDS)
 
 
-async def publish(url: str, queue: str, documents: Sequence[dict[str, Any]]) -> None:
+def store(headway: Headway, count: int, status: TaskStatus) -> list[UUID]:
+    """Store so many new tasks with the gateway's own indexes; return their ids."""
+    before, _, after = template(status).partition(TEMPLATE_ID.bytes)
+    task_ids = [new_id() for _ in range(count)]
+    for begin in range(0, count, BATCH):
+        documents = [RawBSONDocument(before + one.bytes + after, RAW) for one in task_ids[begin : begin + BATCH]]
+        headway.tasks.insert_many(documents, ordered=False)
+    return task_ids
+
+
+async def publish(url: str, queue: str, task_ids: Sequence[UUID]) -> None:
     """Hand the messages of these tasks to the broker, each confirmed."""
-    connection = await aio_pika.connect(url)
+    now, connection = utc_now(), await aio_pika.connect(url)
     async with connection, connection.channel() as channel:
         await channel.declare_queue(queue, durable=True, arguments=dict(QUORUM))
-        for begin in range(0, len(documents), BATCH):
+        for begin in range(0, len(task_ids), BATCH):
             messages = [
                 aio_pika.Message(
-                    encode_message(TaskMessage(document["_id"], document["epoch"])),
+                    encode_message(TaskMessage(task_id, 1)),
                     delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                    timestamp=document["published_at"],
+                    timestamp=now,
                 )
-                for document in documents[begin : begin + BATCH]
+                for task_id in task_ids[begin : begin + BATCH]
             ]
             await asyncio.gather(*(channel.default_exchange.publish(message, queue) for message in messages))
 
@@ -79,59 +101,72 @@ def held(headway: Headway) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def store(headway: Headway, documents: Sequence[dict[str, Any]]) -> None:
-    """Store tasks as they are."""
-    for begin in range(0, len(documents), BATCH):
-        headway.tasks.insert_many(documents[begin : begin + BATCH], ordered=False)
-
-
 def queue(servers: Servers, headway: Headway, count: int) -> None:
     """Have so many tasks wait in the broker. The bridge is to be held."""
-    documents = stored(count, TaskStatus.PENDING)
-    store(headway, documents)
-    asyncio.run(publish(servers.environment["AMQP_URL"], queue_name(headway.name, Priority.NORMAL), documents))
+    task_ids = store(headway, count, TaskStatus.PENDING)
+    asyncio.run(publish(servers.environment["AMQP_URL"], queue_name(headway.name, Priority.NORMAL), task_ids))
 
 
-def drained(servers: Servers, headway: Headway, ended_then: int) -> Spent:
-    """Return what it takes until so many tasks have ended."""
-    meter = Meter(servers, frozenset({headway.stack.process.pid}))
-    while headway.ended() < ended_then:
-        time.sleep(LOOK_EVERY_S)
-    ended = time.time()
-    meter.stop()
-    return meter.spent(ended)
-
-
-def measure(servers: Servers, asked: argparse.Namespace, figures: dict[str, Any]) -> str:
-    """Measure with few and with many tasks stored, then with few and with many waiting; return the tables."""
-    many, count = (2_000, 100) if asked.quick else (MANY, MEASURED)
-    with headway(servers) as small, headway(servers) as large:
-        store(large, stored(many, TaskStatus.SUCCEEDED))
-        runs: dict[str, list[Spent]] = {"few stored": [], f"{many:,} stored": []}
-        for stack in (small, large):
+def measure_stored(servers: Servers, plan: Plan) -> Found:
+    """Measure from submit to done with none, with some and with many tasks stored, in turns."""
+    counts = (0, 1_000) if plan.is_quick else STORED
+    count = 50 if plan.is_quick else MEASURED
+    turns: dict[int, list[Turn]] = {stored: [] for stored in counts}
+    with ExitStack() as ending:
+        stacks = {stored: ending.enter_context(headway(servers)) for stored in counts}
+        for stored, stack in stacks.items():
+            store(stack, stored, TaskStatus.SUCCEEDED)
             stack.together(count)
-        for _ in range(asked.repeats):
-            for one, stack in zip(runs.values(), (small, large), strict=True):
-                one.append(stack.together(count))
-    with headway(servers) as stack:
-        waiting: dict[str, list[Spent]] = {f"{count:,} waiting": [], f"{many:,} waiting": []}
-        for one, queued in zip(waiting.values(), (count, many), strict=True):
-            for repeat in range(asked.repeats):
-                ended_then = stack.ended() + count
-                if repeat == 0 or queued == count:
-                    with held(stack):
-                        queue(servers, stack, queued)
-                one.append(drained(servers, stack, ended_then))
-    figures["growth"] = {name: [vars(one) for one in spent] for name, spent in (runs | waiting).items()}
-    texts = ["## Growth: tasks stored, submit to done\n", _compared(runs, count)]
-    return "\n".join([*texts, "## Growth: tasks waiting in RabbitMQ, drained\n", _compared(waiting, count)])
+        for stored in in_turns(counts, plan.repeats):
+            turns[stored].append(stacks[stored].together(count))
+    return _compared("stored", 5, "Tasks stored; a task from submit to done", turns)
 
 
-def _compared(runs: dict[str, list[Spent]], count: int) -> str:
-    few, rows = rates(next(iter(runs.values())), count), []
-    for name, spent in runs.items():
-        own = rates(spent, count)
-        costs = ([getattr(one, part) / count * 1e3 for one in spent] for part in ("own_s", "servers_s"))
-        ratio = middle([one / other for one, other in zip(own, few, strict=True)], 2)
-        rows.append((name, middle(own), ratio, *(middle(cost, 2) for cost in costs)))
-    return table(HEAD, rows)
+def measure_queued(servers: Servers, plan: Plan) -> Found:
+    """Measure how the bridge and the worker get on with few and with many tasks waiting in RabbitMQ, in turns."""
+    few, many = (2_500, 3_500) if plan.is_quick else QUEUED
+    turns: dict[int, list[Turn]] = {few: [], many: []}
+    with headway(servers) as small, headway(servers) as large:
+        for waiting in in_turns((few, many), plan.repeats):
+            stack, other = (small, large) if waiting == few else (large, small)
+            with held(stack):
+                queue(servers, stack, waiting - stack.open())
+            with held(other):
+                turns[waiting].append(_window(servers, stack, 1.0 if plan.is_quick else WINDOW_S))
+    return _compared("queued", 6, "Tasks waiting in RabbitMQ; a task from there to done", turns)
+
+
+def _window(servers: Servers, stack: Headway, seconds: float) -> Turn:
+    """Return what the tasks took that ended within a while."""
+    time.sleep(SETTLE_S)
+    before = stack.ended()
+    meter = Meter(servers, stack.pids)
+    time.sleep(seconds)
+    until = time.time()
+    return meter.stop(max(1, stack.ended() - before), until)
+
+
+def _compared(name: str, order: int, title: str, turns: Mapping[int, Sequence[Turn]]) -> Found:
+    """Return the table, and how many times its cost with the fewest a task has with the most."""
+    fewest, most = min(turns), max(turns)
+    rows = []
+    for count, each in turns.items():
+        own, beside = (
+            [seconds / turn.operations * 1e6 for turn, seconds in zip(each, spent, strict=True)]
+            for spent in ([turn.processor_s for turn in each], [turn.beside_s for turn in each])
+        )
+        figures = ([turn.rate for turn in each], own, beside)
+        ratio = spread(_ratio(each, turns[fewest]), 2)
+        rows.append((f"{count:,}", *(spread(Spread.of(one)) for one in figures), ratio))
+    head = ("tasks", "a second", "µs of processor time a task", "µs of the servers' a task", "both to the first")
+    text = f"**{title}**\n\n{rows_of(head, rows)}"
+    return Found("tasks", name, order, text, {f"growth {name}": _ratio(turns[most], turns[fewest])}, figures=turns)
+
+
+def _ratio(ones: Sequence[Turn], others: Sequence[Turn]) -> Spread:
+    pairs = zip(map(_cost, ones), map(_cost, others), strict=True)
+    return Spread.of([one / other for one, other in pairs])
+
+
+def _cost(turn: Turn) -> float:
+    return (turn.processor_s + turn.beside_s) / turn.operations

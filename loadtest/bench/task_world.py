@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.bench.figures import Turn
+from loadtest.bench.machine import TICKS
+from loadtest.bench.parts import Others
 from stack import services
 from stack.process import Child, Guard, Program, free_port
-
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def run_program(closing: ExitStack, program: Program, folder: Path, guard: Guard) -> int:
@@ -38,7 +39,20 @@ def tree(roots: frozenset[int]) -> set[int]:
 def processor_s(roots: frozenset[int]) -> float:
     """Return the seconds of processor time that these processes, all below them and their ended children took."""
     stats = (_stat(pid) for pid in tree(roots))
-    return sum(sum(map(int, stat[11:15])) for stat in stats if stat) / TICKS_A_SECOND
+    return sum(sum(map(int, stat[11:15])) for stat in stats if stat) / TICKS
+
+
+def memory_kb(roots: frozenset[int]) -> int:
+    """Return the memory of these processes and all below them, in KB; what several share is counted once."""
+    return sum(map(_proportional_kb, tree(roots)))
+
+
+def _proportional_kb(pid: int) -> int:
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:  # It has ended meanwhile.
+        return 0
+    return int(told.partition("Pss:")[2].split()[0])
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -84,32 +98,26 @@ def running_servers(folder: Path) -> Iterator[Servers]:
         yield Servers(folder, guard, environment, frozenset(pids), Path(stores[0].argv[0]).name)
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What an amount of work took: seconds, and seconds of processor time of the contestant and of the servers."""
-
-    seconds: float
-    own_s: float
-    servers_s: float
-
-
 class Meter:
-    """Reads processor time from now on."""
+    """Reads the processor time of a contestant and of the servers from now on."""
 
     def __init__(self, servers: Servers, own: frozenset[int]) -> None:
         self._pids = (own, servers.pids)
-        self._before = self._after = self._read()
+        self._others, self._load_s = Others(), _load_s()
+        self._before = self._read()
         self.began = time.time()
 
     def _read(self) -> tuple[float, float]:
         own, servers = self._pids
         return processor_s(own), processor_s(servers)
 
-    def stop(self) -> None:
-        """Count nothing from now on."""
-        self._after = self._read()
+    def stop(self, operations: int, ended: float) -> Turn:
+        """Return what was spent until now; the work had ended at that time (seconds since the epoch)."""
+        own, servers = (after - before for before, after in zip(self._before, self._read(), strict=True))
+        others = self._others.share(own + servers + _load_s() - self._load_s)
+        return Turn(operations, ended - self.began, own, servers, others)
 
-    def spent(self, ended: float) -> Spent:
-        """Return what was spent until it was stopped; the work had ended at that time (seconds since the epoch)."""
-        own, servers = (after - before for before, after in zip(self._before, self._after, strict=True))
-        return Spent(ended - self.began, own, servers)
+
+def _load_s() -> float:
+    """Return what processor time this process and its ended children have taken."""
+    return sum(os.times()[:4])

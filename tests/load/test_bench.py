@@ -12,20 +12,23 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from loadtest.bench import report
+from loadtest.bench import report, results
 from loadtest.bench.asking import NoAnswer, is_whole, unchunked
 from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
-from loadtest.bench.figures import Contest, Turn
+from loadtest.bench.figures import Contest, Spread, Turn
+from loadtest.bench.goals import GOALS, against_goals
+from loadtest.bench.results import Found
 from tests.running_stack import PROJECT
 
 READ = {"**Headway**", "Headway, with its request log", "Starlette and orjson, no GraphQL"}
+READ_STORED = {"**Headway**", "pymongo and orjson, no GraphQL"}
 FOLLOW = {"**Headway**", "Starlette broadcast, no GraphQL"}
 
 
 def test_bench_measures_the_gateway_and_the_limit(tmp_path: Path, mongo_url: str, redis_url: str) -> None:
     those = ("--only", "headway", "no graphql", "--python", sys.executable, "--out", str(tmp_path))
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest.bench", "--quick", *those],
+        [sys.executable, "-m", "loadtest.bench", "read", "follow", "--quick", *those],
         cwd=PROJECT,
         env={**os.environ, "MONGO_URL": mongo_url, "REDIS_URL": redis_url},
         capture_output=True,
@@ -34,12 +37,12 @@ def test_bench_measures_the_gateway_and_the_limit(tmp_path: Path, mongo_url: str
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [names(table) for table in tables(tmp_path / "read.md")] == [READ]
+    assert [names(table) for table in tables(tmp_path / "read.md")] == [READ, READ_STORED]
     assert [names(table) for table in tables(tmp_path / "follow.md")] == [FOLLOW, FOLLOW]
     for table in tables(tmp_path / "read.md") + tables(tmp_path / "follow.md"):
         assert all(float(row[1].partition(" ")[0].replace(",", "")) > 0 for row in table)
-    charts = sorted(tmp_path.glob("*.svg"))
-    assert len(charts) == 3
+    charts = sorted((tmp_path / "img").glob("*.svg"))
+    assert len(charts) == 4
     assert all(ElementTree.parse(chart).getroot().tag.endswith("svg") for chart in charts)
 
 
@@ -67,6 +70,36 @@ def test_ratio_is_taken_within_each_repeat() -> None:
     ratio, cost = contest.ratio("Headway", "peer"), contest.cost_ratio("Headway", "peer")
     assert (ratio.least, ratio.median, ratio.most) == (2, 3, 10)
     assert (cost.least, cost.median, cost.most) == (2, 3, 10)
+
+
+def test_what_was_found_is_kept_beside_what_was_found_before(tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("<!-- bench read -->\n<!-- end of bench read -->\n", encoding="utf-8")
+    for name, order, text in (("second", 2, "B"), ("first", 1, "old"), ("first", 1, "A")):
+        charts = {f"{name}.svg": "<svg/>"}
+        results.keep(Found("read", name, order, text, {name: Spread(2, 1, 3)}, charts, facts="Today."), tmp_path)
+    results.keep(Found("read", "third", 3, "C", {}, facts="Yesterday."), tmp_path)
+    results.keep(Found("tasks", "other", 1, "D", {}), tmp_path)
+    results.write("read", tmp_path, page)
+    told = "Today.\n\nA\n\nB\n\nYesterday.\n\nC"
+    assert page.read_text(encoding="utf-8") == f"<!-- bench read -->\n{told}\n<!-- end of bench read -->\n"
+    assert {chart.name for chart in (page.parent / "img").iterdir()} == {"first.svg", "second.svg"}
+    assert next(one.measures for one in results.kept(tmp_path)) == {"first": Spread(2, 1, 3)}
+
+
+def test_goal_is_met_by_the_median_and_not_by_the_best() -> None:
+    least, most = GOALS[0], next(goal for goal in GOALS if not goal.at_least)
+    near, far = least.bound - 0.1, most.bound + 0.1
+    missed = {least.measure: Spread(near, near, near + 9), most.measure: Spread(far, far - 9, far)}
+    met = {least.measure: Spread(least.bound, near, near + 9), most.measure: Spread(most.bound, far - 9, far)}
+    assert "0 of 2 that were measured are met" in against_goals([Found("any", "any", 1, "", missed)])
+    assert "2 of 2 that were measured are met" in against_goals([Found("any", "any", 1, "", met)])
+    assert "0 of 0 that were measured are met" in against_goals([])
+
+
+def test_each_goal_is_about_a_measure_of_its_own() -> None:
+    assert len({goal.measure for goal in GOALS}) == len({goal.what for goal in GOALS}) == len(GOALS)
 
 
 def test_server_that_left_its_core_idle_is_marked() -> None:
@@ -101,12 +134,12 @@ def test_refusal_is_no_answer() -> None:
 def test_section_is_written_between_its_marks_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench read -->\nold\n<!-- end of bench read -->\nafter\n", encoding="utf-8")
-    report.put(page, "read", "new \\1")
+    results.put(page, "read", "new \\1")
     assert page.read_text(encoding="utf-8") == (
         "before\n<!-- bench read -->\nnew \\1\n<!-- end of bench read -->\nafter\n"
     )
     with pytest.raises(ValueError, match="bench follow"):
-        report.put(page, "follow", "new")
+        results.put(page, "follow", "new")
 
 
 EVENTS = 300

@@ -1,17 +1,16 @@
 """The bench of the task path on a real stack for a moment: each load ends and is measured, and the sums are right."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.states import TaskStatus
-from loadtest.bench import task_follow, task_growth
+from loadtest.bench import task_growth, task_progress
+from loadtest.bench.report import percentile
 from loadtest.bench.task_contestants import Headway, headway
 from loadtest.bench.task_peers import NODE_PEERS, PYTHON_PEERS, SOURCES
-from loadtest.bench.task_report import percentile, throughput
-from loadtest.bench.task_world import Servers, Spent
+from loadtest.bench.task_world import Servers
 from stack.process import Guard
 
 
@@ -33,13 +32,14 @@ def measured(servers: Servers) -> Iterator[Headway]:
 
 def test_tasks_are_submitted_and_run_to_their_ends(measured: Headway) -> None:
     before = measured.ended()
-    spent = measured.together(20, steps=2, lines=2)
-    assert measured.ended() == before + 20
-    assert spent.seconds > 0
-    assert spent.own_s > 0
+    turn = measured.together(70, steps=2, lines=2)
+    assert measured.ended() == before + turn.operations == before + 70
+    assert turn.seconds > 0
+    assert turn.processor_s > 0
     told = measured.tasks.find_one({}, {"progress": 1}, sort=[("_id", -1)])
     assert told is not None
     assert told["progress"]["current"] == 2
+    assert measured.memory_kb() > 50_000
 
 
 def test_start_of_each_task_is_after_its_submit(measured: Headway) -> None:
@@ -49,27 +49,30 @@ def test_start_of_each_task_is_after_its_submit(measured: Headway) -> None:
 
 
 def test_every_event_that_a_follower_hears_is_timed(measured: Headway) -> None:
-    heard = asyncio.run(task_follow.run(measured, tasks=3, seconds=0.5))
+    heard = task_progress.run(measured, tasks=3, seconds=0.5)
+    assert heard.ended == 3
     assert 3 <= len(heard.delays) <= 3 * 8
     assert all(0 < delay < 30 for delay in heard.delays)
 
 
 def test_what_waits_in_the_broker_is_run_like_what_was_submitted(servers: Servers, measured: Headway) -> None:
     before = measured.ended()
-    task_growth.store(measured, task_growth.stored(5, TaskStatus.SUCCEEDED))
+    task_growth.store(measured, 5, TaskStatus.SUCCEEDED)
     with task_growth.held(measured):
         task_growth.queue(servers, measured, 10)
-        assert measured.ended() == before + 5
-    task_growth.drained(servers, measured, before + 15)
+        assert (measured.ended(), measured.open()) == (before + 5, 10)
+    measured.await_ends()
     assert measured.ended() == before + 15
 
 
-def test_ratio_is_taken_within_each_repeat() -> None:
-    def runs(*seconds: float) -> list[Spent]:
-        return [Spent(each, 0.1, 0.2) for each in seconds]
-
-    table = throughput({"Headway": runs(1, 10, 2), "peer": runs(4, 20, 6)}, {"Headway": 100, "peer": 200})
-    assert "| peer | 33 (10 to 50) | 1.50 (1.00 to 2.00) | 0.50 (0.50 to 0.50) | 1.00 (1.00 to 1.00) |" in table
+def test_task_stored_by_the_bench_is_what_a_gateway_stores(measured: Headway) -> None:
+    measured.together(1)
+    [own] = measured.tasks.find().sort("_id", -1).limit(1).to_list()
+    [task_id] = task_growth.store(measured, 1, TaskStatus.SUCCEEDED)
+    stored = measured.tasks.find_one({"_id": task_id})
+    assert stored is not None
+    assert stored.keys() == own.keys()
+    assert stored["status"] == own["status"]
 
 
 def test_percentile_is_the_nearest_rank() -> None:
