@@ -16,6 +16,7 @@ from core.streams import EventStreams
 from gateway.batch_watches import BatchWatches
 from gateway.identity.budget import CostBudget
 from gateway.identity.principals import Principal
+from gateway.reads import SharedReads
 from gateway.relay import Relay
 from gateway.submit import Submitter
 from jobs.kinds import Kind
@@ -77,6 +78,8 @@ class OperationContext:
     principal: Principal
     correlation_id: str
     budget: CostBudget | None = None
+    reads: SharedReads | None = None
+    """What operations of the same moment share, None to share nothing."""
     position: Position = field(default_factory=Position)
     large: LargeValues = field(default_factory=LargeValues)
 

@@ -8,6 +8,7 @@ from gateway.context import OperationContext, Services
 from gateway.identity.authentication import Authenticator
 from gateway.identity.budget import CostBudget
 from gateway.identity.principals import LOCAL, Principal
+from gateway.reads import SharedReads
 from gateway.trusted_store import StoredDocuments
 
 
@@ -20,7 +21,8 @@ class Replica:
     authenticator: Authenticator = field(default_factory=Authenticator)
     budget: CostBudget | None = None
     stored: StoredDocuments | None = None
+    reads: SharedReads = field(default_factory=SharedReads)
 
     def new_context(self, correlation_id: str, principal: Principal = LOCAL) -> OperationContext:
         """Return the context of one operation."""
-        return OperationContext(self.services, principal, correlation_id, self.budget)
+        return OperationContext(self.services, principal, correlation_id, self.budget, self.reads)

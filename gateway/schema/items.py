@@ -174,4 +174,5 @@ class ItemQuery:
             after=after,
             view=ItemView,
             fields=[STORED[name] for name in selected(info) if name in STORED],
+            reads=info.context.reads,
         )

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import bson
 import orjson
 import strawberry
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
 
 from core.errors import BadUserInput
+from gateway.reads import SharedReads
 from gateway.schema.columns import Views
 
 MAX_FIRST = 100
@@ -183,11 +185,12 @@ async def read_page(
     view: Callable[[dict[str, Any]], D],
     fields: Iterable[str] | None = None,
     weigh: Callable[[dict[str, Any]], None] | None = None,
+    reads: SharedReads | None = None,
 ) -> Page[D]:
     """Read the page of `first` documents (null: 20) behind `after` (null or unset: from the start).
 
     What it reads has its id, what it is ordered by, and `fields` (None: everything), and is shown to `weigh` as it
-    comes, which may raise to read no more.
+    comes, which may raise to read no more. Without `weigh`, pages that are asked for at the same moment share `reads`.
     Raises BadUserInput naming `first` or `after`.
     """
     limit = DEFAULT_FIRST if first is None else first
@@ -196,8 +199,18 @@ async def read_page(
     behind = order.after(after) if isinstance(after, str) else {}
     bounded = {"$and": [query, behind]} if query and behind else query or behind
     wanted = None if fields is None else dict.fromkeys((*(key.field for key in order.keys), "_id", *fields), 1)
-    found = collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
-    documents = await found.to_list() if weigh is None else await _read_weighed(found, weigh)
+
+    def find() -> AsyncCursor[dict[str, Any]]:
+        return collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
+
+    if weigh is not None:
+        documents = await _read_weighed(find(), weigh)
+    elif reads is not None:
+        filtered = bson.encode(bounded, codec_options=collection.codec_options) if bounded else b""
+        key = (view, order.name, limit, frozenset(wanted or ()), filtered)
+        documents = await reads.share(key, lambda: find().to_list())
+    else:
+        documents = await find().to_list()
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
 
 

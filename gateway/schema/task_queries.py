@@ -80,6 +80,7 @@ async def read_tasks(
         view=view_of,
         fields=fields,
         weigh=weigh,
+        reads=info.context.reads,
     )
 
 

@@ -1,11 +1,14 @@
 """What a query reads: only the fields that it asks for leave MongoDB, by one command a list, and counts when asked."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pymongo import monitoring
 
 from core.documents import Item
+from gateway.reads import SharedReads
 from tests.integration.gateway_schema.asking import Gateway
 
 
@@ -74,3 +77,24 @@ async def test_two_lists_are_two_commands_however_much_is_in_them(stored: Gatewa
     COMMANDS.sent.clear()
     await stored.get("{ items(first: 30) { nodes { id name metadata } } tasks(first: 30) { nodes { id inputJson } } }")
     assert COMMANDS.sent == ["find", "find"]
+
+
+async def test_lists_of_the_same_moment_share_reads_and_show_what_was_written_before(gateway: Gateway) -> None:
+    context = replace(gateway.context, reads=SharedReads())
+
+    async def newest() -> str:
+        query = "{ items(first: 1) { nodes { name } } }"
+        result = await gateway.schema.execute(query, context_value=context)
+        return str(result.data["items"]["nodes"][0]["name"])  # type: ignore[index]
+
+    await Item(name="0").insert()
+    COMMANDS.sent.clear()
+    lists = 0
+    for number in range(1, 11):
+        before = [asyncio.create_task(newest()) for _ in range(10)]
+        await asyncio.sleep(0)
+        await Item(name=str(number)).insert()
+        assert await asyncio.gather(*(newest() for _ in range(10))) == [str(number)] * 10
+        await asyncio.gather(*before)
+        lists += 20
+    assert COMMANDS.sent.count("find") < lists / 2
