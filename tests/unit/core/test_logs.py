@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 PROGRAM = """
 import logging
@@ -45,3 +48,51 @@ def test_console_says_the_same_for_people() -> None:
     said = "\n".join(lines("console"))
     assert all(word in said for word in ("Said", "jobs.own", "Failed", "ZeroDivisionError", "said too"))
     assert "Not said" not in said
+
+
+REQUESTS = """
+import asyncio, os, sys
+from core.settings import Settings
+from core.telemetry import configure_logging, get_logger, get_request_logger
+
+configure_logging(Settings(log_level="info", log_format="{form}"), "gateway")
+log, requests = get_logger("gateway.own"), get_request_logger("gateway.edge")
+
+def said():
+    return os.fstat(sys.stderr.fileno()).st_size
+
+async def turns():
+    sizes = [said()]
+    for say in (requests.info, requests.info, log.info, requests.info):
+        say("Said", at=len(sizes))
+        sizes.append(said())
+    await asyncio.sleep(0)
+    print(*(int(after > before) for before, after in zip(sizes, [*sizes[1:], said()])))
+    requests.info("Said", at=5)
+    asyncio.get_running_loop().stop()
+
+requests.info("Said", at=0)
+loop = asyncio.new_event_loop()
+task = loop.create_task(turns())
+loop.run_forever()
+if {last}:
+    requests.info("Said", at=6)
+"""
+
+
+@pytest.mark.parametrize("last", [6, 0])
+@pytest.mark.parametrize(("form", "written"), [("json", "0 0 1 0 1"), ("console", "1 1 1 1 0")])
+def test_lines_of_requests_are_written_once_a_turn_and_none_is_lost(
+    tmp_path: Path, form: str, written: str, last: int
+) -> None:
+    file = tmp_path / "stderr"
+    program = REQUESTS.replace("{form}", form).replace("{last}", str(last))
+    with file.open("wb") as stderr:
+        ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=stderr, check=True)
+    assert ended.stdout.decode().strip() == written
+    found = file.read_text().splitlines()
+    assert len(found) == (7 if last else 6)
+    if form == "json":
+        said = [json.loads(line) for line in found]
+        at = [line["at"] for line in said if line["logger"] == "gateway.edge"]
+        assert at == ([0, 1, 2, 4, 5, 6] if last else [0, 1, 2, 4, 5])
