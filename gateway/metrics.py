@@ -1,6 +1,6 @@
 """The edge's numbers for Prometheus, in the process's own registry."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from gateway.counting import Numbers
@@ -35,6 +35,20 @@ http_responses_by = Numbers(
 )
 WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")
 SUBSCRIBERS = Gauge("headway_relay_subscribers", "Subscribers that follow these tasks now.")
+RELAY_LAG = Gauge(
+    "headway_relay_lag_seconds",
+    "How old the latest event of a followed task was when it came from Redis, by the clocks of its writer and of this "
+    "replica.",
+)
+CONFIRM_SECONDS = Histogram(
+    "headway_submit_confirm_seconds",
+    "From the publishing of tasks that are submitted together to the broker's answer, whether or not the client "
+    "waited for it.",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+UNCONFIRMED = Counter(
+    "headway_unconfirmed_submits", "Submitted tasks that the broker did not take; they are published again later."
+)
 BOARDS = Gauge("headway_relay_boards", "Subscribers that follow all tasks matching a filter now.")
 CONNECTIONS = Gauge("headway_connections", "TCP connections that are open now, of any protocol.")
 REFUSED = Counter("headway_refused", "What was refused because a cap was reached or a time was up, by cap.", ("cap",))

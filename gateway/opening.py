@@ -10,7 +10,7 @@ from core.streams import EventStreams
 from gateway.context import Services
 from gateway.identity.opening import open_authenticator, open_budget
 from gateway.identity.settings import IdentitySettings
-from gateway.metrics import BOARDS, SUBSCRIBERS, WATCHED_TASKS
+from gateway.metrics import BOARDS, RELAY_LAG, SUBSCRIBERS, WATCHED_TASKS
 from gateway.relay import Relay
 from gateway.replica import Replica
 from gateway.schema import build_schema
@@ -43,6 +43,7 @@ async def open_replica(settings: Settings, identity: IdentitySettings | None = N
         relay = await stack.enter_async_context(Relay(redis, streams, settings.namespace))
         WATCHED_TASKS.set_function(lambda: relay.watched)
         SUBSCRIBERS.set_function(lambda: relay.subscribers)
+        RELAY_LAG.set_function(lambda: relay.lag_s)
         BOARDS.set_function(lambda: relay.boards.subscribers)
         submitter = Submitter(settings, publisher, streams)
         stack.push_async_callback(submitter.aclose)

@@ -24,6 +24,7 @@ from core.telemetry import get_logger
 from core.tracing import span
 from gateway.inputs import check_input, parse_input
 from gateway.inserts import Inserts
+from gateway.metrics import CONFIRM_SECONDS, UNCONFIRMED
 from jobs.kinds import MAX_TIMEOUT_S, Kind
 
 MAX_ATTEMPTS = 100
@@ -163,10 +164,12 @@ class Submitter:
     async def _hand_over(self, tasks: Sequence[Task]) -> None:
         await self._announce(tasks)
         owed = [task for task in tasks if task.status is TaskStatus.PENDING]
-        results = await asyncio.gather(*(self._publish(task) for task in owed))
+        with CONFIRM_SECONDS.time():
+            results = await asyncio.gather(*(self._publish(task) for task in owed))
         held = [task for task, result in zip(owed, results, strict=True) if result is True]
         refused = [result for result in results if isinstance(result, PublishFailed)]
         if refused:
+            UNCONFIRMED.inc(len(refused))
             log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
         if held:
             await self._mark_published(held)

@@ -19,6 +19,11 @@ ATTEMPTS = Counter(
 ATTEMPT_SECONDS = Histogram(
     "headway_attempt_seconds", "From an attempt's claim to its stored end.", ("kind",), buckets=ATTEMPT_BUCKETS_S
 )
+PUBLISH_LAG = Histogram(
+    "headway_publish_lag_seconds",
+    "From the making of the oldest of the events that are sent together to Redis' having them.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 10),
+)
 MISSED_BEATS = Counter("headway_missed_beats", "Beats that MongoDB did not take; a lease ends after 10 s without one.")
 RUNNING_ATTEMPTS = Gauge("headway_running_attempts", "Attempts whose leases this worker holds now.")
 WORKER_SLOTS = Gauge("headway_worker_slots", "Attempts that this worker runs at once.")

@@ -12,12 +12,14 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from core.clock import utc_now
 from core.events import Progressed, StateChanged
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from core.transitions import progress_write
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
+from jobs.metrics import PUBLISH_LAG
 
 SEND_EVERY_S = 0.05
 """An attempt's progress is sent at most 20 times a second."""
@@ -70,6 +72,7 @@ class Announcer:
         while events := self._collect():
             try:
                 await self._streams.append(events)
+                PUBLISH_LAG.observe((utc_now() - events[0].event.at).total_seconds())
             except (RedisError, OSError, TimeoutError) as exc:
                 log.warning("Events wait for Redis", waiting=len(events), error=str(exc))
                 self._give_back([event for event in events if isinstance(event.event, StateChanged)])

@@ -1,6 +1,7 @@
 """Follows tasks for this replica's subscribers over one Redis pub/sub connection, however many they are."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -11,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from core.errors import BadUserInput, Unavailable
-from core.events import Cursor, decode_notice, stream_key
+from core.events import Cursor, Event, decode_notice, stream_key
 from core.states import Delivery
 from core.streams import EventStreams
 from core.telemetry import get_logger
@@ -52,6 +53,8 @@ class Relay:
             lambda: list(self._watches.values()), self._stored, self._channels, self._catch_up, self._fail
         )
         self._loops: list[asyncio.Task[None]] = []
+        self._latest: tuple[Event, float] | None = None
+        """An event, and when it was heard."""
 
     async def __aenter__(self) -> "Relay":
         self._loops = [
@@ -98,6 +101,14 @@ class Relay:
     def subscribers(self) -> int:
         """Followers of all watched tasks."""
         return sum(len(watch.followers) for watch in self._watches.values())
+
+    @property
+    def lag_s(self) -> float:
+        """How old the latest event of a watched task was when it came, 0 if none has."""
+        if self._latest is None:
+            return 0.0
+        event, heard_at = self._latest
+        return max(0.0, heard_at - event.at.timestamp())
 
     def poll_soon(self) -> None:
         """Ask MongoDB about the watched tasks now rather than at the next turn."""
@@ -161,6 +172,7 @@ class Relay:
         except (BadUserInput, msgspec.MsgspecError) as exc:
             log.warning("An event is unreadable and left out.", channel=channel, reason=str(exc))
             return
+        self._latest = event, time.time()
         if watch.status is None or watch.work is not None:
             watch.pending.append((cursor, event))
         elif not watch.hear(cursor, event):

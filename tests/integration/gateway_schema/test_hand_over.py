@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from beanie import init_beanie
+from prometheus_client import REGISTRY
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
@@ -17,6 +18,13 @@ from core.states import Priority, TaskStatus
 from tests.integration.gateway_schema.conftest import OpenGateway
 from tests.integration.gateway_schema.proxy import proxied
 from tests.integration.gateway_schema.submits import DATA, PROCESS, RefusingPublisher, SlowPublisher
+
+
+def numbers(name: str) -> float:
+    """Return what this process counts under a name."""
+    found = REGISTRY.get_sample_value(name)
+    assert found is not None
+    return found
 
 
 async def test_rabbitmq_holds_the_message_in_the_queue_of_its_priority(
@@ -43,6 +51,7 @@ async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_stil
 ) -> None:
     publisher = SlowPublisher()
     gateway = await open_gateway(publisher, None)
+    waited_s = numbers("headway_submit_confirm_seconds_sum")
     started = asyncio.get_running_loop().time()
     answer = (await gateway.get(PROCESS, input=DATA))["processData"]
 
@@ -50,6 +59,7 @@ async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_stil
     assert (answer["status"], answer["publishedAt"]) == ("PENDING", None)
     publisher.let.set()
     await gateway.services.submitter.aclose()
+    assert numbers("headway_submit_confirm_seconds_sum") > waited_s + 0.4
     stored = await Task.get(parse_id(answer["id"]))
     assert stored is not None
     assert stored.published_at is not None
@@ -77,7 +87,9 @@ async def test_a_client_that_goes_away_does_not_stop_the_hand_over(open_gateway:
 
 async def test_a_broker_that_refuses_leaves_the_task_pending(open_gateway: OpenGateway) -> None:
     gateway = await open_gateway(RefusingPublisher(), None)
+    unconfirmed = numbers("headway_unconfirmed_submits_total")
     answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+    assert numbers("headway_unconfirmed_submits_total") == unconfirmed + 1
     stored = await Task.get(parse_id(answer["id"]))
     assert stored is not None
     assert (stored.status, stored.published_at) == (TaskStatus.PENDING, None)

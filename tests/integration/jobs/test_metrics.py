@@ -86,6 +86,8 @@ async def test_attempts_are_counted_by_kind_and_status(launch: Launch, submit: S
     assert value(told, "headway_dead_letters_total", "unknown kind") == 1
     assert value(told, "headway_losses_total", "process") == 2
     assert value(told, "headway_worker_slots") == 7
+    assert value(told, "headway_publish_lag_seconds_count") > 3
+    assert 0 < value(told, "headway_publish_lag_seconds_sum") < 60
     told = await until_told(bridge, lambda told: value(told, "headway_repairs_total", "retried") == 1)
     assert value(told, "headway_handed_over_total") == 3
     assert value(told, "headway_bridge_leads") == 1

@@ -1,10 +1,14 @@
 """What `/metrics` tells of the relay."""
 
 from contextlib import aclosing
+from datetime import timedelta
 
 from prometheus_client import REGISTRY
 
+from core.clock import utc_now
+from core.events import Cursor, StateChanged
 from core.settings import Settings
+from core.states import TaskStatus
 from gateway.opening import open_replica
 from tests.integration.relay.boards import open_board
 from tests.integration.relay.conftest import Submit
@@ -29,6 +33,13 @@ async def test_gauges_count_watched_tasks_and_subscribers_and_fall_back_to_nothi
             await anext(first)
             await anext(second)
             assert gauges() == (1, 2)
+            assert REGISTRY.get_sample_value("headway_relay_lag_seconds") == 0
+            late = StateChanged(at=utc_now() - timedelta(seconds=7), attempt=0, status=TaskStatus.QUEUED)
+            await writer.append(Cursor(1, 2), late)
+            assert (await anext(first)).task.status is TaskStatus.QUEUED
+            lag_s = REGISTRY.get_sample_value("headway_relay_lag_seconds")
+            assert lag_s is not None
+            assert 7 <= lag_s < 60
         assert gauges() == (0, 0)
 
 
