@@ -65,7 +65,7 @@ def _line(logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
     structlog.contextvars.merge_contextvars(logger, method, event)
     add_trace(logger, method, event)
     event["level"], event["logger"] = method, logger.name
-    event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, method, event)
     return _as_json(event, repr)

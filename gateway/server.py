@@ -125,6 +125,12 @@ def give_large_blocks_back() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
+def keep_what_is_here() -> None:
+    """Let no search for garbage go through what a replica is made of, which stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettings) -> None:
     """Open the services, serve until SIGINT or SIGTERM, close them. Raises StartupError."""
     make_room(limits.connections)
@@ -134,8 +140,7 @@ async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettin
         async with app.router.lifespan_context(app):
             host, port = listener.getsockname()[:2]
             listener.listen(BACKLOG)
-            gc.collect()
-            gc.freeze()  # What a replica is made of stays, so no search for garbage has to go through it.
+            keep_what_is_here()
             if identity.is_off and not is_loopback(host):
                 log.warning("HEADWAY_AUTH is off: whoever reaches this address may do everything", host=host)
             log.info("The gateway listens", host=host, port=port)

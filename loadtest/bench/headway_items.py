@@ -8,7 +8,7 @@ import uvloop
 from core.settings import Settings
 from core.telemetry import configure_logging
 from gateway.app import create_app
-from gateway.server import BACKLOG, Server, bind, make_room
+from gateway.server import BACKLOG, Server, bind, keep_what_is_here, make_room
 from gateway.transports.limits import EdgeLimits
 from loadtest.bench.in_process import items_in_memory, replica
 
@@ -20,6 +20,7 @@ async def serve(settings: Settings, limits: EdgeLimits) -> None:
         app = create_app(settings, limits, replica)
         async with app.router.lifespan_context(app):
             listener.listen(BACKLOG)
+            keep_what_is_here()
             await Server(app, limits).serve([listener])
 
 
