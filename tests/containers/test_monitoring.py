@@ -23,6 +23,8 @@ ENDINGS = {"counter": "_total", "histogram": "_bucket"}
 RULES = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
 BOARD = json.loads((DEPLOY / "grafana/dashboards/headway.json").read_text(encoding="utf-8"))
 QUERIES = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
+KEDA = yaml.safe_load((DEPLOY / "kubernetes/components/keda-age/kustomization.yaml").read_text(encoding="utf-8"))
+SCALERS = [change["value"]["metadata"]["query"] for change in yaml.safe_load(KEDA["patches"][0]["patch"])]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def test_every_target_is_up(monitored: Monitored) -> None:
     monitored.await_value(dict.fromkeys(("gateway", "bridge", "worker", "rabbitmq", "rabbitmq-node"), "1"), ups)
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_panel_shows_something_of_a_stack_at_work(monitored: Monitored, query: str) -> None:
+@pytest.mark.parametrize("query", [*QUERIES, *SCALERS])
+def test_query_finds_something_of_a_stack_at_work(monitored: Monitored, query: str) -> None:
     has_to_show = ASLEEP not in query
     monitored.await_value(has_to_show, lambda: bool(monitored.ask("query", query=query)["result"]))
 
