@@ -222,13 +222,13 @@ class Operations:
         """
         cost = await self._charge(prepared, variables, context)
         told = self._told(cost, extensions)
-        executor = self._begin(prepared, variables, extensions, context).executor()
+        execution = self._begin(prepared, variables, extensions, context)
         self._take_place(context)
         running_operations_by(prepared.label).inc()
         traced = subscription_span(prepared.operation, context.correlation_id)
         ended = partial(self._ended, prepared, time.perf_counter(), context, traced)
         joined = None if traced is None else traced.joined
-        return Subscription(self._frames, executor, Meter(cost, context), told, ended, joined)
+        return Subscription(self._frames, execution, Meter(cost, context), told, ended, joined)
 
     def _ended(
         self,

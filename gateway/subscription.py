@@ -12,6 +12,7 @@ from gateway.context import OperationContext
 from gateway.frames import Frames
 from gateway.identity.meter import Meter
 from gateway.outcomes import Outcome, masked
+from gateway.plans.execution import Execution
 from gateway.plans.executor import PlannedExecutor
 from gateway.relay.following import Following
 
@@ -25,11 +26,11 @@ class Subscription:
     __slots__ = (
         "_context",
         "_ended",
+        "_execution",
         "_executor",
         "_failure",
         "_following",
         "_frames",
-        "_given_up",
         "_is_over",
         "_joined",
         "_meter",
@@ -40,24 +41,24 @@ class Subscription:
     def __init__(
         self,
         frames: Frames,
-        executor: PlannedExecutor,
+        execution: Execution,
         meter: Meter,
         told: Mapping[str, Any] | None,
         ended: Callable[[str], None],
         joined: Callable[[Task], None] | None = None,
     ) -> None:
         self._frames = frames
-        self._executor = executor
-        self._context: OperationContext = executor.context_value
+        self._execution = execution
+        self._context: OperationContext = execution.context_value
         self._meter = meter
         self._told = told
         self._ended = ended
+        self._executor: PlannedExecutor | None = None
+        """Kept where events are told by it; a plan seldom needs one."""
         self._joined = joined
         self._source: AsyncIterator[Any] | None = None
         self._following: Following[Any] | None = None
         """Its source, if what that hands out is rendered by a plan, which waits for nothing."""
-        self._given_up: Any = None
-        """An event that was taken, and that the plan could not render."""
         self._failure: Exception | None = None
         self._is_over = False
 
@@ -81,24 +82,24 @@ class Subscription:
 
     async def _open(self) -> Sequence[GraphQLError]:
         """Have the resolver make the source; return what is wrong if it can't."""
-        source = create_source_event_stream(self._executor)
+        executor = self._execution.executor()
+        source = create_source_event_stream(executor)
         source = await source if isawaitable(source) else source
         if isinstance(source, ExecutionResult):
             return source.errors or ()
         self._source = aiter(source)
         if isinstance(source, Following):
             source.joined = self._joined
-            if self._executor.plan.root is not None:
+            if self._execution.plan.root is not None:
                 self._following = source
+        if self._following is None:
+            self._executor = executor
         return ()
 
     async def _event(self) -> Any:
         """Wait for the next event and have it paid. Raises StopAsyncIteration, and whatever the source does."""
         if self._failure is not None:
             raise self._failure
-        event, self._given_up = self._given_up, None
-        if event is not None:
-            return event
         assert self._source is not None
         sent = self._context.position.cursor
         event = await anext(self._source)
@@ -107,44 +108,39 @@ class Subscription:
         return event
 
     async def _outcome(self, event: Any) -> Outcome:
-        outcome = self._frames.planned(self._executor, event, self._told)
+        outcome = self._frames.planned(self._execution, event, self._told)
         if outcome is None:
-            outcome = await self._frames.executed(self._executor, event, self._told)
-        self._context.large.reset()
+            executor = self._executor or self._execution.executor()
+            outcome = await self._frames.executed(executor, event, self._told)
         return outcome
 
-    def take(self) -> Outcome | None:
-        """Return the outcome of the next event if it is at hand, paid for, and can be made at once."""
-        if self._following is None or self._meter.is_due:
+    def payload(self, thing: Any) -> bytes | None:
+        """Return the JSON of what a listener was called with; None if that takes more than to render it."""
+        assert self._following is not None
+        if self._meter.is_due:
             return None
-        try:
-            event = self._following.take()
-        except Exception as exc:  # noqa: BLE001  # `next` tells it.
-            self.fail(exc)
-            return None
-        if event is None:
-            return None
-        outcome = self._frames.planned(self._executor, event, self._told)
-        if outcome is None:
-            self._given_up = event
-        self._context.large.reset()
-        return outcome
+        return self._frames.payload(self._execution, thing, self._following.show, self._told)
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether nothing is to be told before a listener is called."""
-        has_news = self._given_up is not None or self._failure is not None
-        return self._following is not None and not has_news and self._following.is_up_to_date
+        return self._following is not None and self._following.is_up_to_date
 
     @property
     def cursor(self) -> Cursor | None:
-        """The id of the event whose outcome was made last."""
+        """The id of the event whose outcome was returned last."""
         return self._context.position.cursor
 
-    def listen(self, listener: Callable[[], None] | None) -> None:
-        """Have a function, which must not raise, called as there may be more, until the next is asked for."""
-        if self._following is not None:
-            self._following.listen(listener)
+    def listen(self, listener: Callable[[Any], bool]) -> None:
+        """Have a function called as `Following` says, until `resume`. It must not raise."""
+        assert self._following is not None
+        self._following.listen(listener)
+
+    def resume(self, cursor: Cursor | None) -> None:
+        """Go on by being asked; `cursor` is the last one that was told."""
+        assert self._following is not None
+        self._following.listen(None)
+        self._context.position.cursor = cursor
 
     def fail(self, failure: Exception) -> None:
         """Have `next` tell this, and end."""

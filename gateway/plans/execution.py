@@ -96,6 +96,17 @@ class Execution:
         )
         return info
 
+    def render_event(self, event: Any) -> dict[str, Any] | None:
+        """Return the data of a subscription's event, None if the plan gives it up."""
+        root = self.plan.root
+        assert root is not None
+        self.context_value.large.reset()
+        try:
+            return {root.key: root.render(event, Infos(self))}
+        except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
+            plans_by("value").inc()
+            return None
+
     def executor(self, *middleware: Answered) -> PlannedExecutor:
         """Return graphql-core's executor for the operation, following its plan."""
         executor = PlannedExecutor(

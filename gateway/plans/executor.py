@@ -52,16 +52,6 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
             executor.plan = NO_PLAN
         return executor
 
-    def render_event(self, event: Any) -> dict[str, Any] | None:
-        """Return the data of a subscription's event, None if the plan gives it up."""
-        root = self.plan.root
-        assert root is not None
-        try:
-            return {root.key: root.render(event, Infos(self))}
-        except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
-            plans_by("value").inc()
-            return None
-
     def complete_value(
         self,
         return_type: GraphQLOutputType,

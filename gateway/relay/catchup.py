@@ -90,7 +90,7 @@ class CatchUp:
 
     async def _run(self, watch: Watch) -> None:
         try:
-            while watch.asked or watch.pending:
+            while watch.asked or watch.has_pending:
                 reread, watch.asked, watch.asked_reread = watch.asked_reread, False, False
                 await self._once(watch, reread)
         except NotFound as failure:
@@ -105,7 +105,7 @@ class CatchUp:
     async def _once(self, watch: Watch, reread: bool) -> None:
         streamed = await self.read_stream(watch.task_id, watch.cursor)
         news = watch.missed(streamed or ())
-        watch.pending.clear()
+        watch.take_pending()
         watch.held, stored = False, None
         if reread or streamed is None or watch.needs_document(news):
             try:
@@ -117,9 +117,7 @@ class CatchUp:
                     raise NotFound("task", watch.task_id)
         watch.catch_up(stored, news)
         watch.set_live(streamed is not None and self._channels.is_confirmed(watch.channel))
-        late = list(watch.pending)
-        watch.pending.clear()
-        for cursor, event in late:
+        for cursor, event in watch.take_pending():
             watch.hear(cursor, event)
 
     async def read_stream(self, task_id: UUID, after: Cursor) -> Sequence[tuple[Cursor, Event]] | None:

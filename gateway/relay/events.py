@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from core.clock import utc_now
 from core.errors import BadUserInput, NotFound, Unavailable
@@ -57,7 +58,7 @@ class EventFollower:
 
     def __init__(self, events: Events, after: Cursor, may_see: Callable[[str], bool]) -> None:
         self.cursor = after
-        self.listener: Callable[[], None] | None = None
+        self.listener: Callable[[Any], bool] | None = None
         self._events = events
         self._may_see = may_see
         self._read: list[Told] = []
@@ -65,22 +66,23 @@ class EventFollower:
         self._waiter: asyncio.Future[None] | None = None
         self._has_begun = self._is_over = False
 
+    def hear(self, watch: Watch, told: Told, last: Cursor, *, urgent: bool) -> bool:
+        """Hand out an event that follows on `last` if that is what was handed out before."""
+        if self.listener is None or self.cursor != last:
+            return self.wake(watch, urgent=urgent)
+        if not self.listener(told):
+            return True
+        self.cursor = told.cursor
+        return False
+
     def wake(self, watch: Watch, *, urgent: bool) -> bool:
         """Let it look at its watch again."""
         if self.listener is not None:
-            self.listener()
+            if not self.is_up_to_date(watch):
+                self.listener(None)
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         return self.cursor < watch.cursor
-
-    def take(self, watch: Watch) -> Told | None:
-        """Return the next event if it is among those that the watch keeps."""
-        if self._read or watch.recent is None or watch.failure is not None:
-            return None
-        told = watch.recent.next(self.cursor)
-        if told is not None:
-            self.cursor = told.cursor
-        return told
 
     def is_up_to_date(self, watch: Watch) -> bool:
         """Whether it was handed the latest event, and more may come."""

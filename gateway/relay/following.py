@@ -19,14 +19,10 @@ CONFIRM_S = 2.0
 class Slot(Waker, Protocol[T_co]):
     """What one follower saw last. It takes from its watch; nobody keeps anything for it."""
 
-    listener: Callable[[], None] | None
-    """Called in place of waking whoever waits."""
+    listener: Callable[[Any], bool] | None
 
     async def next(self, watch: Watch) -> T_co:
         """Wait for what comes next. Raises what the watch failed with, and StopAsyncIteration after the end."""
-
-    def take(self, watch: Watch) -> T_co | None:
-        """Return what comes next if the watch has it at hand and it is not the end. Never raises."""
 
     def is_up_to_date(self, watch: Watch) -> bool:
         """Whether there is nothing to be handed out before its listener is called."""
@@ -48,17 +44,18 @@ class Tables(Protocol):
 class Following(Generic[V]):
     """It joins when it is asked for the first time; it leaves when it ends, fails, is cancelled or closed.
 
-    A reader that has all there is need not wait in a task of its own: it may `listen`, be called whenever there may be
-    more, and `take` that. Where nothing can be taken and it is not up to date either, it has to be asked again.
+    A reader that has all there is need not wait in a task of its own: it may `listen`. It is called with what comes
+    next, as it was before it is shown, and says whether it has taken that; what it has not stays to be asked for. It is
+    called with None where it has to ask: for the end, or for what has to be read first.
     """
 
-    __slots__ = ("_is_over", "_show", "_slot", "_tables", "_task_id", "_watch", "joined")
+    __slots__ = ("_is_over", "_slot", "_tables", "_task_id", "_watch", "joined", "show")
 
     def __init__(self, tables: Tables, task_id: UUID, slot: Slot[T], show: Callable[[T], V]) -> None:
         self._tables = tables
         self._task_id = task_id
         self._slot: Slot[Any] = slot
-        self._show: Callable[[Any], V] = show
+        self.show: Callable[[Any], V] = show
         self._watch: Watch | None = None
         self._is_over = False
         self.joined: Callable[[Task], None] | None = None
@@ -81,23 +78,18 @@ class Following(Generic[V]):
                 await _until_ready(self._watch)
                 if self.joined is not None and self._watch.failure is None:
                     self.joined(self._watch.task)
-            return self._show(await self._slot.next(self._watch))
+            return self.show(await self._slot.next(self._watch))
         except BaseException:
             self.close()
             raise
-
-    def take(self) -> V | None:
-        """Return what comes next if it is at hand. Raises what showing it does."""
-        taken = None if self._watch is None else self._slot.take(self._watch)
-        return None if taken is None else self._show(taken)
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether there is nothing to be handed out before its listener is called."""
         return self._watch is not None and self._slot.is_up_to_date(self._watch)
 
-    def listen(self, listener: Callable[[], None] | None) -> None:
-        """Have a function, which must not raise, called as there may be more; until the next is asked for."""
+    def listen(self, listener: Callable[[Any], bool] | None) -> None:
+        """Have a function, which must not raise, called until the next is asked for, or with None nobody any more."""
         self._slot.listener = listener
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
 """What is known of a task's events: the stream's, the states on its timeline, and where something is missing. Pure."""
 
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+
+import msgspec
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
@@ -33,8 +33,7 @@ class Gap:
 Entry = tuple[Cursor, Event | Gap]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """An event under its id, or a gap under an id that lies in it, and how it came.
 
     Followers are handed the same object, so that what is made of it can be made once for all.
@@ -43,9 +42,6 @@ class Told:
     cursor: Cursor
     event: Event | Gap
     delivery: Delivery
-
-    def __hash__(self) -> int:
-        return hash((self.cursor, self.event.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +120,13 @@ class Recent:
 
     def __init__(self, since: Cursor) -> None:
         self._since = since
-        self._events: deque[Told] = deque()
+        self._events: list[Told] = []
 
     def add(self, told: Told) -> None:
         """Keep an event that directly follows what is known."""
         self._events.append(told)
         if len(self._events) > RECENT_LIMIT:
-            self._since = self._events.popleft().cursor
+            self._since = self._events.pop(0).cursor
 
     def restart(self, cursor: Cursor) -> None:
         """Forget all: the task has moved on to `cursor`, and nobody needs, or nobody knows, every event on the way."""
@@ -141,16 +137,4 @@ class Recent:
         """Return the events after `last`, None if it is further back than what is kept."""
         if last < self._since:
             return None
-        return list(islice(self._events, self._skipped(last), None))
-
-    def next(self, last: Cursor) -> Told | None:
-        """Return the first event after `last`; None if there is none, or `last` is further back."""
-        if last == self._since:
-            return self._events[0] if self._events else None
-        if last < self._since:
-            return None
-        skipped = self._skipped(last)
-        return self._events[skipped] if skipped < len(self._events) else None
-
-    def _skipped(self, last: Cursor) -> int:
-        return bisect_right(self._events, last, key=lambda told: told.cursor)
+        return self._events[bisect_right(self._events, last, key=lambda told: told.cursor) :]

@@ -22,10 +22,11 @@ from gateway.relay.channels import Channels
 from gateway.relay.events import EventFollower, Events
 from gateway.relay.following import CONFIRM_S, Following
 from gateway.relay.history import Told
+from gateway.relay.latest import Follower
 from gateway.relay.poll import Poll
 from gateway.relay.snapshot import Snapshot
 from gateway.relay.stored import StoredTasks
-from gateway.relay.watch import Follower, Waker, Watch
+from gateway.relay.watch import Waker, Watch
 
 log = get_logger(__name__)
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.documents import Task
+from core.events import Cursor
 from core.states import Delivery
 
 
@@ -16,3 +17,8 @@ class Snapshot:
 
     task: Task
     delivery: Delivery
+
+    @property
+    def cursor(self) -> Cursor:
+        """The id of the latest event that it tells of."""
+        return self.task.cursor

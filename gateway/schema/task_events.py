@@ -1,14 +1,13 @@
 """What `taskEvents` tells: the interface of events, its four types, and what the schema shows of each."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import strawberry
 from graphql import GraphQLResolveInfo
 
-from core.documents import TaskFailure, TaskProgress
+from core.documents import TaskFailure
 from core.events import Logged, Progressed, StateChanged
 from gateway.relay.history import Gap, Told
 from gateway.schema.enums import Delivery, TaskStatus
@@ -27,11 +26,13 @@ MISSING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class TaskEventView:
     """An event under the names of the schema; what is not here by another name is the event's own attribute."""
 
-    told: Told
+    __slots__ = ("told",)
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
 
     @property
     def _event(self) -> Any:
@@ -63,9 +64,7 @@ class TaskEventView:
 
     @property
     def progress(self) -> ProgressView:
-        event = self._event
-        told = TaskProgress.model_construct(current=event.current, total=event.total, message=event.message)
-        return ProgressView(told)
+        return ProgressView(self._event)  # It has what a stored progress has.
 
     @property
     def after(self) -> str:
@@ -83,6 +82,8 @@ class TaskEventView:
 @strawberry.interface(name="TaskEvent", description="Something that happened to a task.")
 class TaskEventType:
     """Its source is a TaskEventView."""
+
+    sources = (TaskEventView,)
 
     cursor: str = strawberry.field(
         description="Its id, `epoch-n`, for `after`. Of two, the greater pair of numbers is newer."

@@ -8,7 +8,7 @@ operations are not advanced, so it costs no more than it does now.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from graphql import OperationType
@@ -39,17 +39,27 @@ class Carrier(Protocol):
     def forget(self, running: "Running") -> None:
         """Free the id of an operation that is over; one that is forgotten already stays so."""
 
-    def push(self, frame: bytes) -> bool:
-        """Send a frame at once; return False, and send nothing, where that has to wait."""
+    push: Callable[[bytes], bool]
+    """Sends a frame at once; returns False, and sends nothing, where that has to wait."""
 
     async def send(self, frame: str) -> None:
         """Send a frame as soon as the client reads. Raises WebSocketDisconnect and WebSocketDisconnected."""
 
 
 class Running:
-    """One operation. `cursor` is the last one that was sent, None for none."""
+    """One operation."""
 
-    __slots__ = ("_carrier", "_envelope", "_subscription", "correlation_id", "cursor", "id", "is_subscription", "task")
+    __slots__ = (
+        "_carrier",
+        "_envelope",
+        "_pushed",
+        "_sent",
+        "_subscription",
+        "correlation_id",
+        "id",
+        "is_subscription",
+        "task",
+    )
 
     def __init__(self, carrier: Carrier, ident: str, correlation_id: str) -> None:
         self.id = ident
@@ -57,10 +67,17 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         """What it runs in, None while it only waits to be called."""
         self.is_subscription = False
-        self.cursor: Cursor | None = None
+        self._sent: Cursor | None = None
+        self._pushed: Any = None
+        """What it was called with last, and has told."""
         self._carrier = carrier
         self._envelope = envelope(ident)
         self._subscription: Subscription | None = None
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The id of the last event that was sent."""
+        return self._sent if self._pushed is None else self._pushed.cursor
 
     def start(self, operations: Operations, request: GraphQLRequest, context: OperationContext) -> None:
         """Run the operation."""
@@ -104,21 +121,20 @@ class Running:
         await self._end(complete_frame(self.id))
         return False
 
-    async def _tell(self, subscription: Subscription, late: Outcome | None = None) -> bool:
-        """Tell one event after the other, `late` first; return whether it goes on by being called."""
+    async def _tell(self, subscription: Subscription) -> bool:
+        """Tell one event after the other; return whether it goes on by being called."""
         goes_on = False
         try:
-            while (outcome := late or await subscription.next()) is not None:
-                late = None
+            while (outcome := await subscription.next()) is not None:
                 if not outcome.began:
                     await self._end(error_frame(self.id, outcome.errors))
                     return False
                 await self._deliver(outcome)
-                self.cursor = subscription.cursor
+                self._sent = subscription.cursor
                 if not self._carrier.is_running(self):
                     return False  # It was stopped, but a driver swallowed the cancellation.
                 if subscription.is_up_to_date:
-                    subscription.listen(self._tell_at_once)
+                    subscription.listen(self._push)
                     self.task, goes_on = None, True
                     return True
             await self._end(complete_frame(self.id))
@@ -127,23 +143,21 @@ class Running:
             if not goes_on:
                 await subscription.aclose()
 
-    def _tell_at_once(self) -> None:
-        """Tell what is at hand as long as nothing has to be waited for; then go on in a task."""
+    def _push(self, thing: Any) -> bool:
+        """Tell what has come, if nothing has to be waited for; otherwise go on in a task, which asks for it."""
         subscription = self._subscription
         assert subscription is not None
-        outcome = None
         try:
-            while (outcome := subscription.take()) is not None:
-                if not self._carrier.push(next_frame(self._envelope, outcome.encode())):
-                    break
-                self.cursor = subscription.cursor
-            if outcome is None and subscription.is_up_to_date:
-                return
+            payload = None if thing is None else subscription.payload(thing)
+            if payload is not None and self._carrier.push(next_frame(self._envelope, payload)):
+                self._pushed = thing
+                return True
         except Exception as exc:  # noqa: BLE001  # Whoever called has others to call; the task tells and logs it.
-            outcome = None
             subscription.fail(exc)
-        subscription.listen(None)
-        self._work(lambda: self._tell(subscription, outcome))
+        self._sent, self._pushed = self.cursor, None
+        subscription.resume(self._sent)
+        self._work(lambda: self._tell(subscription))
+        return False
 
     async def _deliver(self, outcome: Outcome) -> None:
         if self._carrier.is_running(self):

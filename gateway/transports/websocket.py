@@ -37,14 +37,6 @@ CLOSE_TIMEOUT_S = 5.0
 """How long a close frame may wait for a peer that does not read."""
 
 
-class Late(Exception):
-    """The client did not initialise its socket in time."""
-
-
-class Idle(Exception):
-    """No operation has run on the socket for long."""
-
-
 class Socket:
     """One connection, from its handshake to its end."""
 
@@ -55,10 +47,13 @@ class Socket:
         self._limits = limits
         self._protocol = Protocol(limits)
         self.tasks = asyncio.TaskGroup()
-        self._write: Callable[[bytes], bool] | None = websocket.scope["extensions"].get(PUSH, {}).get("text")
+        self.push: Callable[[bytes], bool] = websocket.scope["extensions"].get(PUSH, {}).get("text", _wait)
         self._correlation_id: str = websocket.scope["correlation_id"]
         self._started = 0
         self._opened_at = self._idle_since = asyncio.get_running_loop().time()
+        self._patience = asyncio.timeout(None)
+        self._is_waiting = False
+        """Whether the next message is waited for."""
         self._leaving = False
         self._closed = False
         self._principal = LOCAL
@@ -93,21 +88,47 @@ class Socket:
 
     async def _talk(self) -> None:
         try:
-            while (message := await self._receive())["type"] != "websocket.disconnect":
-                await self._act(await self._read(message.get("text")))
-        except Late:
-            REFUSED.labels("init_timeout").inc()
-            await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
-        except Idle:
-            REFUSED.labels("idle_timeout").inc()
-            await self._close(CloseCode.NORMAL, "Idle")
+            async with self._patience:
+                while True:
+                    self._be_patient()
+                    message = await self._receive()
+                    self._patience.reschedule(None)
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    await self._act(await self._read(message.get("text")))
         except Violation as violation:
             await self._close(violation.code, violation.reason)
         except (WebSocketDisconnect, WebSocketDisconnected):
             return
         except Exception:  # The supervisor of a socket: a bug must not look like a broken network to the client.
+            if self._patience.expired():
+                await self._part()
+                return
             log.exception("A socket broke")
             await self._close(CloseCode.INTERNAL_ERROR, "Internal error")
+
+    async def _receive(self) -> Message:
+        self._is_waiting = True
+        try:
+            return await self._websocket.receive()
+        finally:
+            self._is_waiting = False
+
+    def _be_patient(self) -> None:
+        """Wait for the next message so long: for ever while operations run, as many would take memory for a timer."""
+        if self._protocol.phase is Phase.OPENED:
+            self._patience.reschedule(self._opened_at + self._limits.init_timeout_s)
+        elif not self.running:
+            self._patience.reschedule(self._idle_since + self._limits.idle_timeout_s)
+
+    async def _part(self) -> None:
+        """Close the socket of a client that did not initialise it in time, or had nothing run for long."""
+        if self._protocol.phase is Phase.OPENED:
+            REFUSED.labels("init_timeout").inc()
+            await self._close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
+        else:
+            REFUSED.labels("idle_timeout").inc()
+            await self._close(CloseCode.NORMAL, "Idle")
 
     async def _read(self, text: str | None) -> protocol.Action:
         """Return what a frame asks for; None is a binary one. A large one waits for its turn. Raises Violation."""
@@ -117,24 +138,6 @@ class Socket:
             return self._protocol.receive_text(text)
         async with self._operations.turns.take():
             return self._protocol.receive_text(text)
-
-    async def _receive(self) -> Message:
-        """Return what comes next. Raises Late without an initialisation in time, and Idle when nothing ran for long."""
-        loop = asyncio.get_running_loop()
-        while True:
-            is_opened = self._protocol.phase is Phase.OPENED
-            if is_opened:
-                deadline = self._opened_at + self._limits.init_timeout_s
-            else:
-                deadline = (loop.time() if self.running else self._idle_since) + self._limits.idle_timeout_s
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._websocket.receive()
-            except TimeoutError:
-                if is_opened:
-                    raise Late from None
-                if not self.running and loop.time() >= self._idle_since + self._limits.idle_timeout_s:
-                    raise Idle from None
 
     async def _act(self, action: protocol.Action) -> None:
         match action:
@@ -164,6 +167,7 @@ class Socket:
             raise Violation(CloseCode.FORBIDDEN, f"Forbidden: {exc}") from exc
         except Unavailable as exc:
             raise Violation(CloseCode.TRY_AGAIN_LATER, str(exc)) from exc
+        self._websocket.scope["headers"].clear()  # A kilobyte, of which nobody asks anything any more.
 
     async def _expire(self) -> None:
         """Wait for the end of the credential, then end everything; clients may come again with a new one after 4403."""
@@ -186,12 +190,11 @@ class Socket:
         """Free the id of an operation that is over."""
         if self.is_running(running):
             del self.running[running.id]
-            self._idle_since = asyncio.get_running_loop().time()
             self._protocol.end(running.id)
-
-    def push(self, frame: bytes) -> bool:
-        """Send a frame at once; return False, and send nothing, where that has to wait."""
-        return not self._closed and self._write is not None and self._write(frame)
+            if not self.running:
+                self._idle_since = asyncio.get_running_loop().time()
+                if self._is_waiting:
+                    self._be_patient()
 
     async def send(self, frame: str) -> None:
         """Send a frame as soon as the client reads; none once the socket is closed."""
@@ -227,3 +230,8 @@ class Socket:
         tasks = [running.task for running in self.running.values() if running.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
+
+
+def _wait(_frame: bytes) -> bool:
+    """Do what stands for pushing where the server has no such thing."""
+    return False

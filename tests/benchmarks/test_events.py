@@ -27,13 +27,13 @@ def test_rendering_an_event(timed: Timed) -> None:
     operations, frames, numbers = Operations(SCHEMA, LIMITS), Frames(LIMITS.max_response_bytes), count(2)
     prepared = operations.prepare(GraphQLRequest(DOCUMENT))
     for _ in range(2):  # The first subscription runs without a plan.
-        executor = operations._begin(prepared, {"id": str(new_id())}, None, CONTEXT).executor()
+        execution = operations._begin(prepared, {"id": str(new_id())}, None, CONTEXT)
 
     def render() -> bytes:
         told = Told(Cursor(EPOCH, next(numbers)), PROGRESSED, Delivery.LIVE)
-        outcome = frames.planned(executor, TaskEventView(told), None)
-        assert outcome is not None
-        return outcome.encode()
+        payload = frames.payload(execution, told, TaskEventView, None)
+        assert payload is not None
+        return payload
 
     event = orjson.loads(timed("event: render for its followers", render))["data"]["taskEvents"]
     assert event["progress"]["current"] == PROGRESSED.current

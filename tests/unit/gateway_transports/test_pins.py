@@ -5,6 +5,7 @@ Where a test fails, read what the library does now, and the module of ours that 
 
 import asyncio
 import inspect
+import re
 from collections import deque
 
 import pytest
@@ -53,6 +54,7 @@ WEBSOCKET_METHODS = {
     "stop_keepalive": [],
     "on_task_complete": ["task"],
     "receive": [],
+    "send": ["message"],
 }
 
 
@@ -108,7 +110,10 @@ async def test_state_of_uvicorns_websocket_that_ours_looks_at_is_there(config: E
     connection = WebSocketConnection(config, ServerState(), {}, asyncio.get_running_loop())
     assert (connection.handshake_initiated, connection.handshake_complete) == (False, False)
     assert (connection.close_sent, connection.disconnected, connection.read_paused) == (False, False, False)
-    assert isinstance(connection.writable, asyncio.Event)
+    theirs = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    assert (type(theirs.writable), type(theirs.queue)) == (asyncio.Event, asyncio.Queue)
+    used = re.findall(r"self\.(?:writable|queue)\.(\w+)", inspect.getsource(WebSocketsSansIOProtocol))
+    assert set(used) == {"set", "clear", "wait", "put_nowait", "get", "empty"}
     assert isinstance(connection.conn, ServerProtocol)
     assert {"curr_msg_data_type", "frames"} <= set(WebSocketsSansIOProtocol.handle_text.__code__.co_names)
     assert callable(connection.conn.fail)

@@ -20,12 +20,12 @@ from gateway.frames import MAX_FRAMES, Frames
 from gateway.identity.meter import Meter
 from gateway.identity.principals import Principal
 from gateway.outcomes import Outcome, outcome_of
-from gateway.plans.executor import PlannedExecutor
+from gateway.plans.execution import Execution
 from gateway.schema.task_view import TaskView
 from gateway.subscription import Subscription
 from gateway.transports.limits import MAX_RESPONSE_BYTES
 from tests.unit.plans.documents import GRAPHQL, MOMENT, subscriptions, told
-from tests.unit.plans.test_equal_results import CONTEXT, EXAMPLES, Silent, build, plan_of
+from tests.unit.plans.test_equal_results import CONTEXT, EXAMPLES, Silent, build, execution
 
 TEXT = 'subscription { taskProgress(id: "00000000-0000-0000-0000-000000000007") { id status progress { percent } } }'
 
@@ -39,13 +39,9 @@ def counted() -> tuple[float, float, float]:
 _MADE = ("rendered", "shared", "executed")
 
 
-def planned(text: str, variables: dict[str, Any], context: OperationContext = CONTEXT) -> PlannedExecutor:
-    """Return an executor with the operation's plan."""
-    document = parse(text)
-    executor = build(document, variables)
-    executor.context_value = context
-    executor.plan = plan_of(document, executor)
-    return executor
+def planned(text: str, variables: dict[str, Any], context: OperationContext = CONTEXT) -> Execution:
+    """Return what executes an operation, with its plan."""
+    return replace(execution(parse(text), variables), context_value=context)
 
 
 def task(number: int = 0) -> Task:
@@ -56,14 +52,14 @@ def task(number: int = 0) -> Task:
     return made
 
 
-def following(frames: Frames, executor: PlannedExecutor, source: AsyncGenerator[Any, None]) -> Subscription:
+def following(frames: Frames, executor: Execution, source: AsyncGenerator[Any, None]) -> Subscription:
     """Return a subscription whose resolver has returned this source."""
     subscription = Subscription(frames, executor, Meter(0, executor.context_value), None, lambda _: None)
     subscription._source = source
     return subscription
 
 
-async def outcomes(frames: Frames, executor: PlannedExecutor, *events: Any) -> list[Outcome]:
+async def outcomes(frames: Frames, executor: Execution, *events: Any) -> list[Outcome]:
     """Return what a follower is told of these events."""
 
     async def source() -> AsyncGenerator[Any, None]:

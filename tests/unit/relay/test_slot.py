@@ -8,7 +8,8 @@ from core.errors import NotFound
 from core.events import Cursor
 from core.states import Delivery, TaskStatus
 from gateway.relay.fold import fold
-from gateway.relay.watch import Follower, Watch
+from gateway.relay.latest import Follower
+from gateway.relay.watch import Watch
 from tests.unit.relay.tasks import progress, state, task
 
 SLOW_HZ = 0.001
