@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from bson.errors import InvalidDocument
@@ -35,6 +36,8 @@ APPEND_WAIT_S = 0.25
 """The first event goes to the stream before the message does; a silent Redis delays the message no longer than this."""
 MAX_HANDOVERS = 10_000
 """Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
+MARK_AFTER_S = 0.1
+"""How long the mark that a task was published waits for others: a task without it is published again after 5 s."""
 BY = "gateway"
 UNSTORABLE = (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError)
 
@@ -80,6 +83,13 @@ def _expect_range(field: str, value: float | None, least: float, most: float, wo
         raise BadUserInput(field, words, got=value)
 
 
+class Owed(NamedTuple):
+    """Tasks that were stored and are owed to the broker; `told` is done once it has confirmed or refused them."""
+
+    tasks: Sequence[Task]
+    told: asyncio.Future[None]
+
+
 class Submitter:
     """Turns submits into stored tasks. One a replica, closed after the last operation has ended."""
 
@@ -89,9 +99,11 @@ class Submitter:
         self._streams = streams
         self._inserts = Inserts()
         self._announcements = GroupCommit[StreamEvent, bool](streams.append, name="first events")
-        self._marks = GroupCommit[UUID, datetime](_mark_published, name="published marks")
+        self._marks = GroupCommit[Task, None](_mark_published, name="published marks", gather_s=MARK_AFTER_S)
+        self._owed: list[Owed] = []
         self._handovers: dict[asyncio.Task[None], int] = {}
         self._under_way = 0
+        self._context = copy_context()
 
     async def submit(
         self,
@@ -139,6 +151,7 @@ class Submitter:
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
+        self._hand_over_owed()
         pending = set(self._handovers)
         if pending:
             _, pending = await asyncio.wait(pending, timeout=deadline_s)
@@ -147,39 +160,57 @@ class Submitter:
         await asyncio.gather(*pending, return_exceptions=True)
 
     async def _start_hand_over(self, tasks: Sequence[Task]) -> None:
+        """Hand over what was stored, together with what was stored with it; wait a moment for the confirms."""
         if self._under_way + len(tasks) > MAX_HANDOVERS:
             log.warning("Left tasks to the reconciler", tasks=len(tasks), under_way=self._under_way)
             return
-        handover = asyncio.create_task(
-            self._hand_over(tasks), name=f"hand over {tasks[0].id} and {len(tasks) - 1} more"
-        )
+        loop = asyncio.get_running_loop()
+        if not self._owed:  # In a context of nobody's request, for it is for several of them.
+            loop.call_soon(self._hand_over_owed, context=self._context)
         self._under_way += len(tasks)
-        self._handovers[handover] = len(tasks)
+        owed = Owed(tasks, loop.create_future())
+        self._owed.append(owed)
+        await asyncio.wait({owed.told}, timeout=self._confirm_wait_s)
+
+    def _hand_over_owed(self) -> None:
+        if not self._owed:
+            return
+        owed, self._owed = self._owed, []
+        handover = asyncio.create_task(self._hand_over(owed), name=f"hand over {owed[0].tasks[0].id} and others")
+        self._handovers[handover] = sum(len(each.tasks) for each in owed)
         handover.add_done_callback(self._handed_over)
-        await asyncio.wait({handover}, timeout=self._confirm_wait_s)
 
     def _handed_over(self, handover: asyncio.Task[None]) -> None:
         self._under_way -= self._handovers.pop(handover)
 
-    async def _hand_over(self, tasks: Sequence[Task]) -> None:
-        await self._announce(tasks)
-        owed = [task for task in tasks if task.status is TaskStatus.PENDING]
-        with CONFIRM_SECONDS.time():
-            results = await asyncio.gather(*(self._publish(task) for task in owed))
-        held = [task for task, result in zip(owed, results, strict=True) if result is True]
-        refused = [result for result in results if isinstance(result, PublishFailed)]
+    async def _hand_over(self, owed: Sequence[Owed]) -> None:
+        await self._announce([task for each in owed for task in each.tasks])
+        published = await asyncio.gather(*map(self._publish_all, owed))
+        refused = [result for results in published for result in results if isinstance(result, PublishFailed)]
         if refused:
             UNCONFIRMED.inc(len(refused))
             log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
-        if held:
-            await self._mark_published(held)
+        await self._mark([task for each in owed for task in each.tasks if task.published_at is not None])
+
+    async def _publish_all(self, owed: Owed) -> Sequence[bool | PublishFailed]:
+        """Publish tasks and tell who waits for that; those that the broker holds are published from then on."""
+        try:
+            pending = [task for task in owed.tasks if task.status is TaskStatus.PENDING]
+            with CONFIRM_SECONDS.time():
+                return await asyncio.gather(*map(self._publish, pending))
+        finally:
+            if not owed.told.done():
+                owed.told.set_result(None)
 
     async def _publish(self, task: Task) -> bool | PublishFailed:
         try:
             message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
-            return await self._publisher.publish(message, task.priority)
+            is_held = await self._publisher.publish(message, task.priority)
         except PublishFailed as exc:
             return exc
+        if is_held:
+            task.published_at = utc_now()
+        return is_held
 
     async def _announce(self, tasks: Sequence[Task]) -> None:
         events = [StreamEvent(task.id, task.cursor, task.timeline[0].event()) for task in tasks]
@@ -189,21 +220,18 @@ class Submitter:
         except (RedisError, OSError, TimeoutError) as exc:
             log.warning("Redis did not take first events", task_id=str(tasks[0].id), tasks=len(tasks), reason=str(exc))
 
-    async def _mark_published(self, tasks: Sequence[Task]) -> None:
+    async def _mark(self, tasks: Sequence[Task]) -> None:
         try:
-            marks = await self._marks.submit_all([task.id for task in tasks])
+            await self._marks.submit_all(tasks)
         except PyMongoError as exc:
-            log.warning("Could not note that tasks were published", task_id=str(tasks[0].id), reason=str(exc))
-            return
-        for task, published_at in zip(tasks, marks, strict=True):
-            task.published_at = published_at
+            log.warning("Could not note that tasks were published", tasks=len(tasks), reason=str(exc))
 
 
-async def _mark_published(task_ids: Sequence[UUID]) -> list[datetime]:
-    published_at = utc_now()
-    query = {"_id": {"$in": list(task_ids)}} if len(task_ids) > 1 else {"_id": task_ids[0]}
+async def _mark_published(tasks: Sequence[Task]) -> list[None]:
+    published_at = max(task.published_at for task in tasks if task.published_at)
+    query = {"_id": {"$in": [task.id for task in tasks]}}
     await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
-    return [published_at] * len(task_ids)
+    return [None] * len(tasks)
 
 
 def new_task(

@@ -77,17 +77,20 @@ class Ledger:
         return committed
 
     async def commit_all(
-        self, transitions: Sequence[Transition], attempt: int | None = None
+        self, transitions: Sequence[Transition], attempt: int | None = None, *, is_repeat: bool = True
     ) -> list[StreamEvent | None]:
-        """Write several in one batch; like `commit` for each, in their order. One that MongoDB refuses stays undone."""
+        """Write several in one batch; like `commit` for each, in their order. One that MongoDB refuses stays undone.
+
+        What this may have written before, unheard of, is told as written unless `is_repeat` says that there is no such.
+        """
         changes = [Change(transition, attempt) for transition in transitions]
-        committed = await self._commit_batch(changes) if changes else []
+        committed = await self._commit_batch(changes, is_repeat=is_repeat) if changes else []
         for transition, each in zip(transitions, committed, strict=True):
             if isinstance(each, BulkWriteError):
                 log.error("MongoDB refuses a change", task_id=str(transition.task_id), status=transition.status.value)
         return [None if isinstance(each, BulkWriteError) else each for each in committed]
 
-    async def _commit_batch(self, changes: list[Change]) -> list[Committed]:
+    async def _commit_batch(self, changes: list[Change], *, is_repeat: bool = True) -> list[Committed]:
         transitions = [change.transition for change in changes]
         try:
             written = await self._collection.bulk_write(operations(transitions), ordered=False)
@@ -97,6 +100,8 @@ class Ledger:
             return await self._commit_singly(transitions)
         if written.matched_count == len(changes) and (events := _known_events(changes)):
             return events
+        if written.matched_count == 0 and not is_repeat:
+            return [None] * len(changes)
         return await self._read_back(transitions, {})
 
     async def _commit_singly(self, transitions: list[Transition]) -> list[Committed]:

@@ -1,7 +1,9 @@
 """Moves parcels from the backlog into arq's queue, keeping that queue shallow so that the backlog decides the order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
@@ -19,12 +21,20 @@ from jobs.queue import RunQueue
 BATCH = 200
 FULL_WAIT_S = 0.02
 RETRY_S = 0.5
+UNSETTLED_BATCHES = 64
+"""Batches that may be in arq's queue without being marked; while they can't be, no more are put there."""
+OUTAGES = (RedisError, PyMongoError, OSError, TimeoutError)
+T = TypeVar("T")
 
 log = get_logger(__name__)
 
 
 class Pump:
-    """Hands over batch after batch: put in arq's queue, mark QUEUED, tell, acknowledge, in this order."""
+    """Hands over batch after batch: put in arq's queue, mark QUEUED, tell, acknowledge, in this order.
+
+    A worker claims what it takes at once, and the mark then finds nothing to change. So marks wait for a moment, if the
+    source keeps what is not settled; putting goes on meanwhile.
+    """
 
     def __init__(self, source: Source, queue: RunQueue, ledger: Ledger, streams: EventStreams, window: int) -> None:
         self._source = source
@@ -32,46 +42,71 @@ class Pump:
         self._ledger = ledger
         self._streams = streams
         self._window = window
+        self._unsettled = asyncio.Queue[Sequence[Parcel]](UNSETTLED_BATCHES)
         BRIDGE_WINDOW.set(window)
 
     async def run(self) -> None:
         """Pump until cancelled; what is held then stays unacknowledged and is delivered again."""
-        while True:
-            try:
-                room = self._window - await self._queue.length()
-                if room <= 0:
-                    await asyncio.sleep(FULL_WAIT_S)
-                    continue
-                parcels = await self._source.take(min(room, BATCH))
-            except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
-                log.warning("The bridge waits", error=str(exc))
-                await asyncio.sleep(RETRY_S)
-                continue
-            await self._hand_over_surely(parcels)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._settle_forever(), name="settling")
+            await self._put_forever()
 
-    async def _hand_over_surely(self, parcels: Sequence[Parcel]) -> None:
+    async def _put_forever(self) -> None:
+        waiting = await _surely(self._queue.length)
         while True:
-            try:
-                await self.hand_over(parcels)
-            except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
-                # Every step may be repeated: a ticket enters arq's queue once, a mark has a fixed event id.
-                log.warning("A hand-over waits", parcels=len(parcels), error=str(exc))
-                await asyncio.sleep(RETRY_S)
-            else:
-                HANDED_OVER.inc(len(parcels))
-                return
+            while waiting >= self._window:
+                await asyncio.sleep(FULL_WAIT_S)
+                waiting = await _surely(self._queue.length)
+            parcels = await _surely(partial(self._source.take, min(self._window - waiting, BATCH)))
+            waiting = await _surely(partial(self._put, parcels))
+            await self._unsettled.put(parcels)
+            if not self._source.settle_after_s:
+                await self._unsettled.join()  # Else the source would give them out again.
 
-    async def hand_over(self, parcels: Sequence[Parcel]) -> None:
-        """Hand these over once. Raises RedisError or PyMongoError; then nothing is acknowledged."""
+    async def _put(self, parcels: Sequence[Parcel]) -> int:
         messages = [parcel.message for parcel in parcels]
         parents = {message.ticket: message.trace for message in messages}
         with spans("hand over", SpanKind.CONSUMER, parents, {"messaging.operation.type": "process"}) as traces:
-            await self._queue.put([message.ticket for message in messages], traces)
-            tasks = [(message.task_id, message.epoch) for message in messages]
-            marks = for_each(tasks, lambda task_id, epoch: queued(task_id, epoch, by=self._ledger.actor))
-            events = await self._ledger.commit_all(marks, attempt=0)  # Only what never ran is PENDING.
-            await self._streams.append([event for event in events if event is not None])
-            await self._source.settle(parcels)
+            waiting = await self._queue.put([message.ticket for message in messages], traces)
         for message in messages:
             known = {"correlation_id": message.correlation_id, "trace_id": trace_id(message.trace)}
             log.debug("Handed over", ticket=message.ticket, **known)
+        return waiting
+
+    async def _settle_forever(self) -> None:
+        while True:
+            batches = [await self._unsettled.get()]
+            while not self._unsettled.empty():
+                batches.append(self._unsettled.get_nowait())
+            await asyncio.sleep(self._source.settle_after_s)
+            parcels = [parcel for batch in batches for parcel in batch]
+            is_repeat = False
+            while not await self._settle(parcels, is_repeat=is_repeat):
+                is_repeat = True
+                await asyncio.sleep(RETRY_S)
+            HANDED_OVER.inc(len(parcels))
+            for _ in batches:
+                self._unsettled.task_done()
+
+    async def _settle(self, parcels: Sequence[Parcel], *, is_repeat: bool) -> bool:
+        """Mark, tell and acknowledge; return False if something is away: a mark has a fixed id and may be repeated."""
+        tasks = [(parcel.message.task_id, parcel.message.epoch) for parcel in parcels]
+        marks = for_each(tasks, lambda task_id, epoch: queued(task_id, epoch, by=self._ledger.actor))
+        try:  # Only what never ran is PENDING.
+            events = await self._ledger.commit_all(marks, attempt=0, is_repeat=is_repeat)
+            await self._streams.append([event for event in events if event is not None])
+            await self._source.settle(parcels)
+        except OUTAGES as exc:
+            log.warning("A hand-over waits", parcels=len(parcels), error=str(exc))
+            return False
+        return True
+
+
+async def _surely(step: Callable[[], Awaitable[T]]) -> T:
+    """Return what the step returns, once nothing is away that it needs."""
+    while True:
+        try:
+            return await step()
+        except OUTAGES as exc:
+            log.warning("The bridge waits", error=str(exc))
+            await asyncio.sleep(RETRY_S)

@@ -19,7 +19,7 @@ from gateway.batches import RollUp, find_batch, roll_up, submit_batch
 from gateway.submit import SubmitOptions, new_task
 from tests.integration.control.conftest import Store
 from tests.integration.gateway_schema.asking import Gateway
-from tests.integration.jobs.conftest import Launch
+from tests.integration.jobs.conftest import Launch, until_true
 
 FIELDS = "id total ended counts { status count } percent ratePerS etaS createdAt finishedAt"
 SUBMIT = f"mutation ($inputs: [SubmitTaskInput!]!) {{ submitTasks(inputs: $inputs) {{ {FIELDS} }} }}"
@@ -48,14 +48,15 @@ async def follow(gateway: Gateway, **variables: Any) -> AsyncGenerator[dict[str,
         await results.aclose()
 
 
-async def test_batch_is_stored_published_and_told_before_it_is_answered(gateway: Gateway) -> None:
+async def test_batch_is_stored_and_told_before_it_is_answered_and_published(gateway: Gateway) -> None:
     answer = (await gateway.get(SUBMIT, inputs=[steps(number) for number in range(1, 31)]))["submitTasks"]
     assert (answer["total"], answer["ended"], answer["percent"], answer["etaS"]) == (30, 0, 0, None)
     assert answer["counts"] == [{"status": "PENDING", "count": 30}]
     assert answer["finishedAt"] is None
     tasks = await Task.find({"batch_id": parse_id(answer["id"])}).sort("+_id").to_list()
     assert [task.input["steps"] for task in tasks] == list(range(1, 31))
-    assert all(task.published_at for task in tasks)
+    for task in tasks:
+        await until_true(task.id, lambda stored: stored.published_at)
     for task in (tasks[0], tasks[-1]):
         ((cursor, _),) = await gateway.services.streams.read(task.id, Cursor(0, 0))
         assert cursor == Cursor(1, 1)

@@ -13,7 +13,7 @@ from core.states import TERMINAL, Priority, TaskStatus
 from gateway import cancel, retry
 from tests.integration.control.conftest import CANCEL, RETRY, Store, claim, stored
 from tests.integration.gateway_schema.asking import Gateway
-from tests.integration.jobs.conftest import Launch, until
+from tests.integration.jobs.conftest import Launch, until, until_true
 
 OPEN = sorted(set(TaskStatus) - TERMINAL)
 CANCEL_ALL = """
@@ -60,7 +60,7 @@ async def test_retry_makes_a_new_task_of_the_same_work(gateway: Gateway, store: 
     assert again is not None
     assert (again.priority, again.timeout_s, again.max_attempts) == (Priority.HIGH, 7.0, 5)
     assert (again.deadline, again.idempotency_key, again.result) == (later, None, None)
-    assert again.published_at is not None
+    await until_true(again.id, lambda stored: stored.published_at)
     assert await stored(task) == task
 
 
@@ -182,7 +182,8 @@ async def test_retry_by_filter_leaves_out_what_succeeded_and_what_was_retried(ga
         tasks[status].id for status in (TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
     }
     assert {(task.status, task.owner) for task in retries} == {(TaskStatus.PENDING, "local")}
-    assert all(task.published_at for task in retries)
+    for task in retries:
+        await until_true(task.id, lambda stored: stored.published_at)
     answer = await gateway.get(RETRY_ALL, filter={"statuses": ["SUCCEEDED"]})
     assert answer["retryTasks"] == result(1, 1)
     for task in (uninstalled, outgrown, foreign):

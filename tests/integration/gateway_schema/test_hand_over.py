@@ -18,6 +18,7 @@ from core.states import Priority, TaskStatus
 from tests.integration.gateway_schema.conftest import OpenGateway
 from tests.integration.gateway_schema.proxy import proxied
 from tests.integration.gateway_schema.submits import DATA, PROCESS, RefusingPublisher, SlowPublisher
+from tests.integration.jobs.conftest import until_true
 
 
 def numbers(name: str) -> float:
@@ -34,9 +35,7 @@ async def test_rabbitmq_holds_the_message_in_the_queue_of_its_priority(
     answer = (await gateway.get(PROCESS, input=DATA, options={"priority": "HIGH"}))["processData"]
 
     assert answer["publishedAt"] is not None
-    stored = await Task.get(parse_id(answer["id"]))
-    assert stored is not None
-    assert stored.published_at is not None
+    stored = await until_true(parse_id(answer["id"]), lambda task: task.published_at)
     connection = await open_amqp(settings.model_copy(update={"amqp_url": amqp_url}))
     async with connection, connection.channel() as channel:
         queue = await channel.get_queue(queue_name(settings.namespace, Priority.HIGH), ensure=True)

@@ -90,6 +90,7 @@ async def test_changes_that_share_a_write_are_each_made_once_and_told(mongo: Mon
     assert events[-1] is None
     again = await ledger.commit_all(ends, attempt)
     assert again == events[:-1]
+    assert await ledger.commit_all(ends, attempt, is_repeat=False) == [None] * len(ends)
     for number, (task, event) in enumerate(zip(tasks, events, strict=False)):
         stored = await Task.get(task.id)
         assert stored is not None

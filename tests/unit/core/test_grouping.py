@@ -67,3 +67,20 @@ async def test_items_submitted_together_give_their_results_in_order_whatever_bat
     assert batches == [2, 1]
     with pytest.raises(OSError, match="away"):
         await group.submit_all([5, 6, 7, 8])
+
+
+async def test_gathering_group_flushes_once_for_what_comes_meanwhile() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        batches.append(items)
+        return items
+
+    group = GroupCommit(flush, name="test", gather_s=0.05)
+
+    async def late() -> int:
+        await asyncio.sleep(0)
+        return await group.submit(2)
+
+    assert await asyncio.gather(group.submit(1), late()) == [1, 2]
+    assert batches == [[1, 2]]
