@@ -188,7 +188,6 @@ class Submitter:
         published = await asyncio.gather(*map(self._publish_all, owed))
         refused = [result for results in published for result in results if isinstance(result, PublishFailed)]
         if refused:
-            UNCONFIRMED.inc(len(refused))
             log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
         await self._mark([task for each in owed for task in each.tasks if task.published_at is not None])
 
@@ -207,6 +206,7 @@ class Submitter:
             message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
             is_held = await self._publisher.publish(message, task.priority)
         except PublishFailed as exc:
+            UNCONFIRMED.inc()
             return exc
         if is_held:
             task.published_at = utc_now()

@@ -82,5 +82,5 @@ async def test_gathering_group_flushes_once_for_what_comes_meanwhile() -> None:
         await asyncio.sleep(0)
         return await group.submit(2)
 
-    assert await asyncio.gather(group.submit(1), late()) == [1, 2]
+    assert list(await asyncio.gather(group.submit(1), late())) == [1, 2]
     assert batches == [[1, 2]]
