@@ -6,6 +6,7 @@ kept in build/bench, measure by measure, and with --write all that is kept goes 
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,7 @@ def main() -> int:
         python=asked.python,
     )
     make_room()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that nothing that was started is left.
     asked.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="headway-bench-") as folder,

@@ -15,7 +15,7 @@ from loadtest.bench.results import Found
 from stack.services import PROJECT
 
 REPEATS = 3
-SECONDS = 0.15
+SECONDS = 0.1
 """Of each benchmark, beside its calibration."""
 FIRST_SIGHT = ("guard: parse, measure, validate and price a new document", "graphql-core: parse and validate the same")
 OPTIONS = ("--benchmark-enable", "--benchmark-only", "--benchmark-timer=time.process_time", "-p", "no:cacheprovider")

@@ -51,9 +51,9 @@ class Plan:
         wanted = [word.lower() for word in self.only]
         return [one for one in everybody if not wanted or any(word in one.name.lower() for word in wanted)]
 
-    def wants(self, measure: str) -> bool:
-        """Whether this is to be measured."""
-        return not self.measures or measure in self.measures
+    def wants(self, *measures: str) -> bool:
+        """Whether one of these is to be measured."""
+        return not self.measures or any(measure in self.measures for measure in measures)
 
 
 class Others:

@@ -277,10 +277,10 @@ class Entry:
 
 OURS = "Headway"
 ENTRIES = (
-    Entry(OURS, headway, 2_000, stores=True),
+    Entry(OURS, headway, 1_600, stores=True),
     Entry("FastAPI + Celery", seed, 1_000, stores=True),
     Entry("arq", partial(queue, "arq", ("arq", "app.WorkerSettings")), 300, alone=8),
     Entry("taskiq", partial(queue, "taskiq", ("taskiq", "worker", "--workers", "1", "app:broker")), 2_000),
-    Entry("dramatiq", partial(queue, "dramatiq", ("dramatiq", "--processes", "1", "--threads", "8", "app")), 2_000),
-    Entry("BullMQ", partial(queue, "bullmq", ("node", "worker.mjs")), 4_000),
+    Entry("dramatiq", partial(queue, "dramatiq", ("dramatiq", "--processes", "1", "--threads", "8", "app")), 1_600),
+    Entry("BullMQ", partial(queue, "bullmq", ("node", "worker.mjs")), 3_000),
 )

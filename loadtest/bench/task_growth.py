@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
@@ -67,9 +68,13 @@ def store(headway: Headway, count: int, status: TaskStatus) -> list[UUID]:
     """Store so many new tasks with the gateway's own indexes; return their ids."""
     before, _, after = template(status).partition(TEMPLATE_ID.bytes)
     task_ids = [new_id() for _ in range(count)]
-    for begin in range(0, count, BATCH):
+
+    def insert(begin: int) -> None:
         documents = [RawBSONDocument(before + one.bytes + after, RAW) for one in task_ids[begin : begin + BATCH]]
         headway.tasks.insert_many(documents, ordered=False)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(insert, range(0, count, BATCH)))
     return task_ids
 
 

@@ -19,7 +19,7 @@ from loadtest.bench.task_world import Servers
 
 EVERY_S = 0.0625
 """Between two of a task's calls: more than the 50 ms between two sent, so that each is sent at once."""
-SECONDS = 4.0
+SECONDS = 3.0
 SUBMIT = "mutation($input: PacedInput!) { paced(input: $input) { id } }"
 FOLLOW = "subscription($id: ID!) { taskProgress(id: $id, maxHz: 60) { status progress { current message } } }"
 SUBMITTING = 16

@@ -14,7 +14,8 @@ from loadtest.bench.servers import Bench
 from loadtest.bench.task_contestants import ENTRIES, OURS, Entry
 from loadtest.bench.task_world import Servers, running_servers
 
-MEASURES = ("through", "starts", "progress", "growth")
+MEASURES = ("through", "starts", "progress", "growth", "stored", "queued", "watched")
+"""Growth is what the three after it are."""
 QUEUES = ("Queues that store no states, a task that does nothing", "Queues, with 10 progress events each")
 LINES = f"{OURS}, with 10 log lines"
 STEPS = 10
@@ -40,14 +41,15 @@ def tasks(bench: Bench, plan: Plan) -> Iterator[Found]:
     """Yield what was measured. Raises ProcessFailed, ServerNotFound, NoAnswer and CrowdFailed."""
     with bench.cores.shared(), running_servers(bench.folder / "tasks") as servers:
         bench.database = servers.database
-        if plan.wants("through") or plan.wants("starts"):
+        if plan.wants("through", "starts"):
             yield from _compare(servers, plan)
         if plan.wants("progress"):
             yield task_progress.measure(servers, plan)
-        if plan.wants("growth"):
+        if plan.wants("growth", "stored"):
             yield task_growth.measure_stored(servers, plan)
+        if plan.wants("growth", "queued"):
             yield task_growth.measure_queued(servers, plan)
-    if plan.wants("growth"):
+    if plan.wants("growth", "watched"):
         yield watched.measure(bench, plan)
 
 

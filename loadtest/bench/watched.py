@@ -13,6 +13,8 @@ from loadtest.bench.servers import Bench
 WATCHED = (1, 1_000, 10_000)
 AHEAD = 64
 """Events under way: so many that the gateway always has some, and not more than it keeps of a task."""
+PATIENT = {"HEADWAY_INIT_TIMEOUT_S": "60"}
+"""So many join as fast as they can that some wait for longer than usual."""
 HEAD = ("tasks", "events/s", "µs of processor time an event", "to the first")
 
 
@@ -23,7 +25,7 @@ def measure(bench: Bench, plan: Plan) -> Found:
     with ExitStack() as stack:
         scene = Scene(bench, plan, contest, stack)
         for count, name in names.items():
-            scene.enter([Contestant(name, GATEWAY, QUIET, is_headway=True)], count, count, told=1)
+            scene.enter([Contestant(name, GATEWAY, QUIET | PATIENT, is_headway=True)], count, count, told=1)
         scene.take_turns(AHEAD)
     fewest, most = names[min(names)], names[max(names)]
     rows = []

@@ -4,8 +4,12 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import pytest
@@ -13,10 +17,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from loadtest.bench import report, results
-from loadtest.bench.asking import NoAnswer, is_whole, unchunked
+from loadtest.bench.asking import Clients, NoAnswer, http_request, is_whole, unchunked
 from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
 from loadtest.bench.figures import Contest, Spread, Turn
 from loadtest.bench.goals import GOALS, against_goals
+from loadtest.bench.parts import Others
 from loadtest.bench.results import Found
 from tests.running_stack import PROJECT
 
@@ -129,6 +134,59 @@ def test_whole_answer_is_known_by_its_length_or_its_last_chunk() -> None:
 def test_refusal_is_no_answer() -> None:
     with pytest.raises(NoAnswer, match="429"):
         is_whole(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n")
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers what its server holds, and counts."""
+
+    protocol_version = "HTTP/1.1"
+    answers: ClassVar[list[bytes]] = []
+    asked = 0
+
+    def do_GET(self) -> None:
+        """Answer the next, the last again and again."""
+        body = self.answers[min(Answering.asked, len(self.answers) - 1)]
+        Answering.asked += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def answering() -> Iterator[int]:
+    """A server's port."""
+    Answering.asked = 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_client_asks_as_often_as_told_whatever_the_length_of_answers(answering: int) -> None:
+    Answering.answers = [b"a", b"long " * 20_000, b"b", b"c"]
+    with Clients(answering, http_request("GET", "/"), 3) as clients:
+        assert clients.ask(count=10).answers == Answering.asked == 10
+        assert clients.ask(count=2).answers == 2
+        assert clients.ask(seconds=0.05).answers >= 3
+    assert Answering.asked >= 15
+
+
+def test_error_of_the_usual_length_is_no_answer(answering: int) -> None:
+    Answering.answers = [b'{"data":{"items":1}}'] * 3 + [b'{"errors":["wrong"]}']
+    with Clients(answering, http_request("GET", "/"), 1) as clients, pytest.raises(NoAnswer, match="wrong"):
+        clients.ask(count=10)
+
+
+def test_others_are_those_whose_time_is_not_ours() -> None:
+    others, until = Others(), time.perf_counter() + 0.4
+    while time.perf_counter() < until:
+        pass
+    assert others.share(0.0) * (os.cpu_count() or 1) > 0.2
+    assert others.share(1_000.0) == 0.0
 
 
 def test_section_is_written_between_its_marks_only(tmp_path: Path) -> None:
