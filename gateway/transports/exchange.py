@@ -11,12 +11,14 @@ from urllib.parse import unquote
 
 from httptools import parse_url
 from starlette.types import Message
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
 WHOLE_BODY = "headway.whole_body"
 """The key of `Exchange.take_whole_body` among the scope's extensions."""
 USUAL_CHARS = 300
 """Of a request's target: what the same few come to again and again is kept."""
+CONTROLS = bytes({*range(32), 127} - {9})
+"""Must not stand in a header: who sends a line's end there adds headers of his own."""
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
@@ -62,25 +64,21 @@ class Exchange(RequestResponseCycle):
 
     def _begin(self, message: Message) -> None:
         status, headers = message["status"], [*self.default_headers, *message.get("headers", ())]
-        _check(headers)
-        head, says_close = [STATUS_LINE[status]], False
-        for name, value in headers:
-            head += (name, b": ", value, b"\r\n")
-            if name == b"content-length" and self.chunked_encoding is None:
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"transfer-encoding" and value.lower() == b"chunked":
-                self.expected_content_length = 0
-                self.chunked_encoding = True
-            elif name == b"connection" and b"close" in (token.strip() for token in value.lower().split(b",")):
-                self.keep_alive, says_close = False, True
-        if not self.keep_alive and not says_close:
-            head.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
+        lines = _lines(headers)
+        fields = dict(headers)
+        length = fields.get(b"content-length")
+        if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
             self.chunked_encoding = True
-            head.append(b"transfer-encoding: chunked\r\n")
-        head.append(b"\r\n")
-        self._head = b"".join(head)
+        elif length is not None:
+            self.expected_content_length, self.chunked_encoding = int(length), False
+        elif self.scope["method"] != "HEAD" and status not in BODILESS:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked")
+        if b"close" in fields.get(b"connection", b"").lower():
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append(b"connection: close")
+        self._head = STATUS_LINE[status] + b"\r\n".join([*lines, b"", b""])
         self.response_started, self.waiting_for_100_continue = True, False
 
     def _go_on(self, body: bytes, more_body: bool) -> None:
@@ -105,10 +103,19 @@ class Exchange(RequestResponseCycle):
             self.on_response()
 
 
-def _check(headers: list[tuple[bytes, bytes]]) -> None:
-    names, values = b"".join([name for name, _ in headers]), b"".join([value for _, value in headers])
-    if HEADER_RE.search(names) or HEADER_VALUE_RE.search(values):
-        raise RuntimeError("Expected headers without control characters")
+def _lines(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return headers as they are written. Raises RuntimeError for one that could be read as another."""
+    lines = [b": ".join(header) for header in headers]
+    text = b"".join(lines)
+    if len(text.translate(None, CONTROLS)) < len(text) or not _are_names(tuple([name for name, _ in headers])):
+        raise RuntimeError("Expected headers whose names and values fit into their lines")
+    return lines
+
+
+@lru_cache(maxsize=256)
+def _are_names(names: tuple[bytes, ...]) -> bool:
+    """Whether these are fit as names of headers; answers have the same few again and again."""
+    return HEADER_RE.search(b"".join(names)) is None
 
 
 def _expect(kind: str, expected: str) -> None:

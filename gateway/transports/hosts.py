@@ -33,12 +33,18 @@ class Hosts:
 
     def allow(self, scope: Scope) -> bool:
         """Whether the request asks under a name of ours; `fields` has all that it names, joined by commas."""
-        if ANY in self._listed or scope["path"] in OPEN_PATHS:
+        hosts = scope["fields"].get(b"host", b"")
+        are_own = _are_usual_own(hosts, self._names) if len(hosts) <= USUAL_CHARS else _are_own(hosts, self._names)
+        if are_own or ANY in self._listed or scope["path"] in OPEN_PATHS:
             return True
-        if not self._listed and not scope["app"].state.replica.authenticator.is_off:
-            return True
-        hosts = scope["fields"].get(b"host", b"").decode("latin-1")
-        return all(is_own_name(host, self._names) for host in hosts.split(","))
+        return not self._listed and not scope["app"].state.replica.authenticator.is_off
+
+
+def _are_own(hosts: bytes, names: frozenset[str]) -> bool:
+    return all(is_own_name(host, names) for host in hosts.decode("latin-1").split(","))
+
+
+_are_usual_own = lru_cache(maxsize=256)(_are_own)
 
 
 async def refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,18 +60,11 @@ async def refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
 
 def is_own_name(host: str, names: frozenset[str]) -> bool:
     """Whether a Host header, with its port or without, names this machine, one of `names` or an address."""
-    return _is_own_name(host, names) if len(host) > USUAL_CHARS else _is_usual_own_name(host, names)
-
-
-def _is_own_name(host: str, names: frozenset[str]) -> bool:
     name = _split(f"//{host}")[0]
     if name is None:
         return not host.strip()
     name = name.rstrip(".")
     return name == "localhost" or name.endswith(".localhost") or name in names or _is_address(name)
-
-
-_is_usual_own_name = lru_cache(maxsize=256)(_is_own_name)
 
 
 def is_origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
