@@ -1,8 +1,13 @@
 """Each load script on a real stack for a moment: it does what it says, and notices what is wrong."""
 
+import subprocess
+import sys
+
 import pytest
 
 from stack.process import free_port
+from tests.load.memory import table as memory_table
+from tests.load.memory import watched
 from tests.load.script import SCRIPTS, run_script
 from tests.running_stack import PROJECT, RunningStack
 
@@ -26,6 +31,30 @@ def test_script_measures_what_it_says_and_nothing_fails(stack: RunningStack, nam
     assert rows.keys() - {"turn"} == MEASURED[name], done.stdout + done.stderr
     assert rows["turn"] == 16, done.stdout
     assert "* held: failed turns 0.00 %" in done.stdout
+
+
+def test_memory_of_each_process_is_told(stack: RunningStack) -> None:
+    with watched(stack, seconds=0.1) as looks:
+        assert len(looks) == 1
+    assert looks[-1].keys() == stack.processes().processes.keys()
+    assert all(megabytes > 1 for look in looks for megabytes in look.values())
+    assert f"| gateway-1 | {looks[0]['gateway-1']:.0f} |" in memory_table(looks)
+
+
+def test_units_are_measured_of_each_process() -> None:
+    asked = ("--seconds", "2", "--rate", "10", "--followers", "5")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.load.units", *asked],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    costs = {cells[1].strip(): float(cells[3]) for cells in (line.split("|") for line in done.stdout.splitlines()[2:])}
+    assert {"mongodb", "redis", "gateway-1", "bridge-1", "worker-1"} <= costs.keys()
+    assert costs["gateway-1"] > 0
 
 
 def test_broken_bound_is_told_by_the_exit_status() -> None:
