@@ -60,11 +60,13 @@ def _write_arguments(place: Place, field: StrawberryField, schema: Schema) -> tu
     nodes = {argument.name.value: argument.value for argument in place.nodes[0].arguments or ()}
     lines = [" c = values.coerced", " k = {}"]
     for argument in field.arguments:
-        inputs.spend()
         name = schema.config.name_converter.from_argument(argument)
-        target = f"k[{argument.python_name!r}]"
+        definition = place.field.args[name]
+        if name not in nodes and not is_required_argument(definition) and coerce_default_value(definition) is Undefined:
+            continue
+        inputs.spend()
         converted = inputs.converted(argument.type, "v", schema)
-        lines += _argument(place.field.args[name], nodes.get(name), target, converted, code)
+        lines += _argument(definition, nodes.get(name), f"k[{argument.python_name!r}]", converted, code)
     code.add("def arguments(values):", *lines, " return k")
     arguments: Arguments = code.compile("arguments")
     return arguments, inputs.fields

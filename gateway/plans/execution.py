@@ -1,13 +1,14 @@
-"""One operation that is about to run: by the short way where it is one field that its plan renders whole.
+"""One operation that is about to run: by the short way where its plan renders it whole.
 
-The short way calls the resolver and renders what it returns. Where either fails, graphql-core executes the operation
-with what the resolver came to, so its errors are told as always, and no resolver runs twice.
+The short way calls the resolvers and renders what they return. Where either fails, graphql-core executes the operation
+with what the resolvers came to, so errors are told as always, and none that waits or changes anything runs twice.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from inspect import isawaitable
-from typing import Any, ClassVar
+from inspect import isawaitable, iscoroutine
+from typing import Any, ClassVar, NamedTuple
 
 from graphql import (
     ExecutionResult,
@@ -15,6 +16,7 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     default_field_resolver,
     default_type_resolver,
     execute_root_selection_set,
@@ -25,11 +27,22 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.metrics import plans_by
-from gateway.plans.executor import Infos, PlannedExecutor
+from gateway.plans.executor import Infos, PlannedExecutor, Waiting
 from gateway.plans.plan import Plan, Root
 from gateway.plans.scope import Fragments
 
 Answered = Callable[..., Any]
+
+
+class Came(NamedTuple):
+    """What a resolver came to: a value, or the exception that it raised."""
+
+    value: Any
+    was_awaited: bool
+
+
+Outcomes = dict[tuple[Any, ...], Came]
+"""By where in the answer a field stands."""
 
 
 @dataclass
@@ -59,20 +72,66 @@ class Execution:
 
     async def run(self) -> ExecutionResult:
         """Execute a query or mutation."""
-        root = self.plan.root
-        if root is None:
+        roots = self.plan.roots
+        if not roots:
             return await self._execute()
-        try:
-            value = self._resolve(root)
+        data: dict[str, Any] = {}
+        outcomes: Outcomes = {}
+        infos = Infos(self)
+        one_by_one = self.operation.operation is OperationType.MUTATION
+        for together in [[root] for root in roots] if one_by_one else [roots]:
+            if not await self._ask(together, outcomes):
+                return await self._execute(_answering(outcomes))
+            try:
+                for root in together:
+                    data[root.key] = root.render(outcomes[root.path].value, infos)
+                if infos.waiting:
+                    await self._finish(infos, outcomes)
+            except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
+                plans_by("value").inc()
+                return await self._execute(_answering(outcomes))
+        return ExecutionResult(data)
+
+    async def _ask(self, roots: list[Root], outcomes: Outcomes) -> bool:
+        """Call resolvers, all at the same time, add what they come to, and return whether none raised anything.
+
+        Where one raises without waiting, it is for graphql-core to say whether the others run.
+        """
+        begun: list[tuple[Root, Awaitable[Any]]] = []
+        for root in roots:
+            try:
+                value = self._resolve(root)
+            except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
+                outcomes[root.path] = Came(exc, was_awaited=False)
+                for _, other in begun:
+                    if iscoroutine(other):
+                        other.close()
+                return False
             if optimized_is_awaitable(value):
-                value = await value
-        except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
-            return await self._execute(_raising(exc))
-        try:
-            return ExecutionResult({root.key: root.render(value, Infos(self))})
-        except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
-            plans_by("value").inc()
-            return await self._execute(_returning(value))
+                begun.append((root, value))
+            else:
+                outcomes[root.path] = Came(value, was_awaited=False)
+        if begun:
+            found = await _all([value for _, value in begun])
+            outcomes.update((root.path, came) for (root, _), came in zip(begun, found, strict=True))
+        return not any(isinstance(came.value, Exception) for came in outcomes.values())
+
+    async def _finish(self, infos: Infos, outcomes: Outcomes) -> None:
+        """Put into the answer what was put off; add to the outcomes. Raises what a resolver raises, and Unfit."""
+        while infos.waiting:
+            waiting, infos.waiting = infos.waiting, []
+            found = await _all([self._begin(one, infos) for one in waiting])
+            outcomes.update((one.path, came) for one, came in zip(waiting, found, strict=True))
+            for one, came in zip(waiting, found, strict=True):
+                if isinstance(came.value, Exception):
+                    raise came.value
+                one.answer[one.path[-1]] = one.complete(came.value, infos)
+
+    async def _begin(self, one: Waiting, infos: Infos) -> Any:
+        place = self.plan.places[one.place]
+        arguments = get_argument_values(place.field, place.nodes[0], self.variable_values, None, self.hide_suggestions)
+        assert place.field.resolve is not None
+        return await place.field.resolve(one.source, infos[one.place], **arguments)
 
     def _resolve(self, root: Root) -> Any:
         """Return what the resolver of the only field does. Raises what that does, and GraphQLError for arguments."""
@@ -92,7 +151,7 @@ class Execution:
 
     def _info(self, root: Root) -> GraphQLResolveInfo[Any]:
         info: GraphQLResolveInfo[Any] = self.build_resolve_info(
-            root.place.field, root.place.nodes, root.place.parent, root.path
+            root.place.field, root.place.nodes, root.place.parent, root.info_path
         )
         return info
 
@@ -134,21 +193,33 @@ class Execution:
         return await result if isawaitable(result) else result
 
 
-def _raising(error: Exception) -> Answered:
-    """Return what stands for the resolver of the only root field."""
+async def _all(begun: list[Awaitable[Any]]) -> list[Came]:
+    """Return what resolvers that wait come to, in their order."""
+    return [await _one(begun[0])] if len(begun) == 1 else await asyncio.gather(*map(_one, begun))
+
+
+async def _one(begun: Awaitable[Any]) -> Came:
+    try:
+        return Came(await begun, was_awaited=True)
+    except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
+        return Came(exc, was_awaited=True)
+
+
+def _answering(outcomes: Outcomes) -> Answered:
+    """Return what stands for the resolvers that have run."""
 
     def answer(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-        if info.path.prev is None:
-            raise error
-        return resolve(source, info, **arguments)
+        came = outcomes.get(tuple(info.path.as_list()))
+        if came is None:
+            return resolve(source, info, **arguments)
+        return soon(came.value) if came.was_awaited else now(came.value)
 
-    return answer
+    async def soon(value: Any) -> Any:
+        return now(value)
 
-
-def _returning(value: Any) -> Answered:
-    """Return what stands for the resolver of the only root field."""
-
-    def answer(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-        return value if info.path.prev is None else resolve(source, info, **arguments)
+    def now(value: Any) -> Any:
+        if isinstance(value, Exception):
+            raise value
+        return value
 
     return answer

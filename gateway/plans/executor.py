@@ -1,6 +1,6 @@
 """graphql-core's executor, which leaves to a plan what the plan can render."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
@@ -8,6 +8,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.metrics import plans_by
+from gateway.plans.places import Render
 from gateway.plans.plan import Plan
 
 NO_PLAN = Plan("none")
@@ -21,6 +22,16 @@ class Teller(Protocol):
     def build_resolve_info(self, field: GraphQLField, nodes: Any, parent: GraphQLObjectType, path: Any) -> Any: ...
 
 
+class Waiting(NamedTuple):
+    """A field whose value is put into an answer when its resolver has it."""
+
+    answer: dict[str, Any]
+    path: tuple[str, ...]
+    source: Any
+    place: int
+    complete: Render
+
+
 class Infos(dict[int, GraphQLResolveInfo[Any]]):
     """What resolvers and types are told, made when it is asked for.
 
@@ -30,6 +41,11 @@ class Infos(dict[int, GraphQLResolveInfo[Any]]):
     def __init__(self, teller: Teller) -> None:
         super().__init__()
         self._teller = teller
+        self.waiting: list[Waiting] = []
+
+    def wait(self, answer: dict[str, Any], path: tuple[str, ...], source: Any, place: int, complete: Render) -> None:
+        """Put off a field whose resolver waits."""
+        self.waiting.append(Waiting(answer, path, source, place, complete))
 
     def __missing__(self, index: int) -> GraphQLResolveInfo[Any]:
         place = self._teller.plan.places[index]

@@ -62,6 +62,11 @@ class Ledger:
     repeats: bool = False
     """Whether a field of one object is selected under two names."""
 
+    def add(self, place: Place) -> int:
+        """Add a place and return its index."""
+        self.places.append(place)
+        return len(self.places) - 1
+
     def spend(self) -> None:
         """Count a field. Raises Unplannable when there are too many."""
         self.fields_left -= 1

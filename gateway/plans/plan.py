@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     get_named_type,
     is_leaf_type,
     is_object_type,
@@ -40,13 +42,18 @@ Key = tuple[tuple[str | int, str | None], ...]
 
 @dataclass
 class Root:
-    """The only field of an operation. `call` is None where its resolver has to be called as graphql-core does."""
+    """A field of an operation. `call` is None where its resolver has to be called as graphql-core does."""
 
     key: str
     place: Place
     render: Render
-    path: Path
+    info_path: Path
     call: Call | None
+
+    @cached_property
+    def path(self) -> tuple[str]:
+        """Where in the answer it stands."""
+        return (self.key,)
 
 
 @dataclass
@@ -57,11 +64,16 @@ class Plan:
     renderers: dict[Key, Render] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
     fields: int = 0
-    root: "Root | None" = None
-    """Of an operation of one field that it renders whole."""
+    roots: list[Root] = field(default_factory=list)
+    """All of an operation that it renders whole."""
     repeats: bool = True
     """Whether one value may stand in the answer under several names: then that may be far larger than what is held."""
     number: int = field(default_factory=count().__next__)
+
+    @property
+    def root(self) -> Root | None:
+        """The only field of an operation that it renders whole, None if there are several."""
+        return self.roots[0] if len(self.roots) == 1 else None
 
     @property
     def size(self) -> int:
@@ -84,10 +96,14 @@ class Plan:
 
 
 class Planner:
-    """Makes one plan: a renderer for each root, or else for what lies as close below it as can be."""
+    """Makes one plan: a renderer for each root, or else for what lies as close below it as can be.
 
-    def __init__(self, scope: Scope) -> None:
+    `waits` says that resolvers below the roots may wait, if all are rendered whole.
+    """
+
+    def __init__(self, scope: Scope, *, waits: bool) -> None:
         self._scope = scope
+        self._waits = waits
         self._ledger = Ledger()
         self._plan = Plan("whole", places=self._ledger.places)
 
@@ -98,18 +114,15 @@ class Planner:
         fields = self._scope.root_fields(root)
         for key, details in fields.items():
             self._place(root, details, ((key, root.name),))
-        if len(fields) == 1 and self._plan.served == "whole":
-            [(key, details)] = fields.items()
-            self._plan.root = self._root(root, details, key)
-        self._plan.repeats = self._plan.served != "whole" or self._ledger.repeats or repeat(fields)
-        arguments = self._plan.root.call.fields if self._plan.root and self._plan.root.call else 0
+        if self._plan.served == "whole" and len(self._plan.renderers) == len(fields):
+            self._plan.roots = [self._root(root, details, key) for key, details in fields.items()]
+        self._plan.repeats = not self._plan.roots or self._ledger.repeats or repeat(fields)
+        arguments = sum(one.call.fields for one in self._plan.roots if one.call)
         self._plan.fields = MAX_FIELDS - self._ledger.fields_left + arguments
         return self._plan
 
-    def _root(self, parent: GraphQLObjectType, details: FieldDetailsList, key: str) -> Root | None:
-        render = self._plan.renderers.get(((key, parent.name),))
-        if render is None:
-            return None
+    def _root(self, parent: GraphQLObjectType, details: FieldDetailsList, key: str) -> Root:
+        render = self._plan.renderers[(key, parent.name),]
         place = Place(parent.fields[name_of(details)], parent, details)
         try:
             call = Call(place, self._scope.schema._strawberry_schema)  # type: ignore[attr-defined]
@@ -130,7 +143,8 @@ class Planner:
             return
         try:
             self._ledger.spend()
-            self._plan.renderers[key] = Writer(self._scope, self._ledger).render(place.field.type, place)
+            path = (str(key[0][0]),) if self._waits and len(key) == 1 else None
+            self._plan.renderers[key] = Writer(self._scope, self._ledger, path).render(place.field.type, place)
         except Unplannable as exc:
             self._plan.served = exc.reason
             if exc.reason != "size" and is_object_type(named):
@@ -220,4 +234,9 @@ class Plans:
         return plan
 
     def _make(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:
-        return Planner(Scope(self._schema, operation, fragments_of(self._document).details, conditions)).make()
+        scope = Scope(self._schema, operation, fragments_of(self._document).details, conditions)
+        if operation.operation is not OperationType.SUBSCRIPTION:
+            plan = Planner(scope, waits=True).make()
+            if plan.roots:
+                return plan
+        return Planner(scope, waits=False).make()

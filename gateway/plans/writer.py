@@ -1,8 +1,9 @@
 """Writes the code that renders a resolved value."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Any
+from typing import Any, TypeGuard
 
 from graphql import (
     GraphQLAbstractType,
@@ -15,7 +16,6 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.field import StrawberryField
 
@@ -57,11 +57,16 @@ class Reading:
 
 
 class Writer:
-    """Writes one renderer, with a function for each object that is selected in it."""
+    """Writes one renderer, with a function for each object that is selected in it.
 
-    def __init__(self, scope: Scope, ledger: Ledger) -> None:
+    `path` is where in the answer its value stands, if resolvers below it may wait: not in lists, whose entries are
+    rendered by the same code.
+    """
+
+    def __init__(self, scope: Scope, ledger: Ledger, path: tuple[str, ...] | None = None) -> None:
         self._scope = scope
         self._ledger = ledger
+        self._path = path
         self._code = Code()
 
     def render(self, type_: GraphQLOutputType, place: Place) -> Render:
@@ -72,8 +77,7 @@ class Writer:
         return render
 
     def _info(self, place: Place) -> str:
-        self._ledger.places.append(place)
-        return f"x[{len(self._ledger.places) - 1}]"
+        return f"x[{self._ledger.add(place)}]"
 
     def _complete(self, variable: str, type_: GraphQLOutputType, place: Place, *, by_name: bool) -> str:
         """Return the code that makes of a variable's value what the response holds."""
@@ -89,6 +93,7 @@ class Writer:
 
     def _write_list(self, type_: GraphQLOutputType, place: Place) -> str:
         """Write the function that renders a list, from its documents if its entries have columns; return its name."""
+        above, self._path = self._path, None
         entry_type: Any = get_nullable_type(type_)
         columns = _declared(entry_type, "columns")
         if columns is None:
@@ -102,6 +107,7 @@ class Writer:
                 f"   try: return [{written.of_document}(i, x) for i in v.documents]",
                 "   except KeyError: pass",
             ]
+        self._path = above
         function = self._code.name("l")
         self._code.add(f"def {function}(v, x):", f" if type(v) is {self._code.constant(Views)}:", *of_documents)
         self._code.add("  v = list(v)", " elif type(v) is not list: give_up()", f" return [{entries} for i in v]")
@@ -120,14 +126,21 @@ class Writer:
         selected = self._scope.fields_below(type_, place.details)
         self._ledger.repeats |= repeat(selected)
         readings: list[tuple[str, Reading]] = []
-        values = []
+        values, waits = [], []
         for key, details in selected.items():
             self._ledger.spend()
+            name = name_of(details)
+            below = type_.name if name == "__typename" else Place(type_.fields[name], type_, details)
+            if self._path is not None and _is_awaited(below):
+                values.append(f"{self._code.constant(key)}: None")
+                waits.append(self._write_wait(key, below))
+                continue
             variable = self._code.name("v")
-            reading, value = self._write_field(variable, type_, details, columns)
+            reading, value = self._write_field(variable, key, below, columns)
             readings.append((variable, reading))
             values.append(f"{self._code.constant(key)}: {value}")
-        answer = f" return {{{', '.join(values)}}}"
+        made = f"{{{', '.join(values)}}}"
+        answer = "\n".join([f" r = {made}", *waits, " return r"]) if waits else f" return {made}"
         of_object = self._code.name("o")
         self._code.add(f"def {of_object}(s, x):", *checks)
         self._code.add(*(f" {variable} = {reading.of_object}" for variable, reading in readings), answer)
@@ -144,17 +157,29 @@ class Writer:
             self._code.add(f"def {of_document}(d, x):", *view, *reads, answer)
         return Written(of_object, of_dict, of_document)
 
-    def _write_field(
-        self, variable: str, type_: GraphQLObjectType, details: FieldDetailsList, columns: Columns | None
-    ) -> tuple[Reading, str]:
-        """Return how a field is read, and the code that makes of what was read what the response holds."""
-        name = name_of(details)
-        if name == "__typename":
-            typename = self._code.constant(type_.name)
+    def _write_field(self, variable: str, key: str, place: Place | str, columns: Columns | None) -> tuple[Reading, str]:
+        """Return how a field, or a type's name, is read, and the code that makes of it what the response holds."""
+        if isinstance(place, str):
+            typename = self._code.constant(place)
             return Reading(typename, typename, typename), variable
-        place = Place(type_.fields[name], type_, details)
         reading = self._read(place, columns)
-        return reading, self._complete(variable, place.field.type, place, by_name=reading.by_name)
+        return reading, self._complete_below(key, variable, place, by_name=reading.by_name)
+
+    def _complete_below(self, key: str, variable: str, place: Place, *, by_name: bool) -> str:
+        above = self._path
+        self._path = None if above is None else (*above, key)
+        code = self._complete(variable, place.field.type, place, by_name=by_name)
+        self._path = above
+        return code
+
+    def _write_wait(self, key: str, place: Place) -> str:
+        """Return the line by which a field whose resolver waits is put off until the rest is rendered."""
+        assert self._path is not None
+        path = self._code.constant((*self._path, key))
+        value = self._complete_below(key, "v", place, by_name=False)
+        complete = self._code.name("w")
+        self._code.add(f"def {complete}(v, x): return {value}")
+        return f" x.wait(r, {path}, s, {self._ledger.add(place)}, {complete})"
 
     def _checks(self, type_: GraphQLObjectType, place: Place, *, resolved: bool = False) -> list[str]:
         """Return the lines by which an object of another type is given up; `resolved` if its type was asked for."""
@@ -198,22 +223,48 @@ class Writer:
         if type_.resolve_type is None or (columns is not None and columns.type_of is None):
             raise Unplannable("type")
         of_values, of_documents = [], []
+        written: dict[Hashable, Written] = {}
         for possible in self._scope.schema.get_possible_types(type_):
-            checks = self._checks(possible, place, resolved=True)
-            written = self._write_object(possible, place, columns, checks)
+            alike = self._alike(possible, place)
+            if alike not in written:
+                checks = self._checks(possible, place, resolved=True)
+                written[alike] = self._write_object(possible, place, columns, checks)
             name = self._code.constant(possible.name)
-            of_values.append(f"{name}: lambda v, x: {written.call('v')}")
-            of_documents.append(f"{name}: {written.of_document}")
+            of_values.append(f"{name}: lambda v, x: {written[alike].call('v')}")
+            of_documents.append(f"{name}: {written[alike].of_document}")
         table, function, of_document = (self._code.name(prefix) for prefix in "tad")
         resolve = f"{self._code.constant(type_.resolve_type)}(v, {self._info(place)}, {self._code.constant(type_)})"
         self._code.add(f"{table} = {{{', '.join(of_values)}}}")
         self._code.add(f"def {function}(v, x): return {table}[{resolve}](v, x)")
+        if columns is not None and len(written) == 1:
+            [of_all] = written.values()
+            return Written(function, function, of_all.of_document)
         if columns is not None:
             documents = self._code.name("t")
             resolve = f"{self._code.constant(columns.type_of)}(d, {self._info(place)})"
             self._code.add(f"{documents} = {{{', '.join(of_documents)}}}")
             self._code.add(f"def {of_document}(d, x): return {documents}[{resolve}](d, x)")
         return Written(function, function, of_document)
+
+    def _alike(self, type_: GraphQLObjectType, place: Place) -> Hashable:
+        """Return what types have in common whose objects are rendered by the same code."""
+        if not _declared(type_, "is_as_resolved"):
+            return type_.name
+        read: list[Hashable] = []
+        for key, details in self._scope.fields_below(type_, place.details).items():
+            field = type_.fields.get(name_of(details))
+            definition = field.extensions.get(DEFINITION) if field is not None else None
+            if field is None or not isinstance(definition, StrawberryField) or not definition.is_basic_field:
+                return type_.name
+            read.append((key, definition.python_name, str(field.type), *(id(one.node) for one in details)))
+        return tuple(read)
+
+
+def _is_awaited(place: Place | str) -> TypeGuard[Place]:
+    if isinstance(place, str) or place.field.resolve is None:
+        return False
+    definition = place.field.extensions.get(DEFINITION)
+    return isinstance(definition, StrawberryField) and definition.is_async
 
 
 def _declared(type_: Any, name: str) -> Any:

@@ -79,6 +79,30 @@ async def test_what_is_stored_is_answered_alike(stored: Gateway, asked: tuple[st
     assert answers[2] == answers[0]
 
 
+BATCH = """query($id: ID!, $first: Int) {
+  batch(id: $id) { total tasks(first: $first) { totalCount nodes { id kind } pageInfo { endCursor } } }
+  tasks { totalCount }
+}"""
+
+
+async def test_fields_that_wait_are_rendered_with_the_rest(gateway: Gateway) -> None:
+    inputs = [{"kind": "processData", "input": {"data": "x"}}] * 3
+    submitted = await gateway.get(
+        "mutation($inputs: [SubmitTaskInput!]!) { submitTasks(inputs: $inputs) { id } }", inputs=inputs
+    )
+    operations, context = Operations(SCHEMA, LIMITS), gateway.context
+    prepared = operations.prepare(GraphQLRequest(BATCH))
+    before = {served: counted("headway_plans_total", "served", served) for served in ("whole", "value")}
+    for first, errors in ((2, ()), (0, ("batch", "tasks"))):
+        variables = {"id": submitted["submitTasks"]["id"], "first": first}
+        answers = [await operations.run(prepared, variables, None, context) for _ in range(3)]
+        assert answers[0].encode() == answers[1].encode() == answers[2].encode()
+        assert [tuple(error["path"]) for error in answers[0].errors] == ([errors] if errors else [])
+    assert answers[0].data is None
+    made = {served: counted("headway_plans_total", "served", served) - was for served, was in before.items()}
+    assert made == {"whole": 5, "value": 3}
+
+
 async def test_event_of_a_task_is_rendered_once_for_all_its_followers(gateway: Gateway) -> None:
     submitted = await gateway.get('mutation { submitTask(kind: "processData", input: {data: "x"}) { id } }')
     ident = submitted["submitTask"]["id"]

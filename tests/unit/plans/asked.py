@@ -1,4 +1,4 @@
-"""Operations of one root field, with arguments made by hypothesis: literals, variables, defaults, bad values too."""
+"""Operations with arguments, made by hypothesis: literals, variables, defaults, bad values too."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any
 from graphql import (
     GraphQLEnumType,
     GraphQLNonNull,
+    GraphQLObjectType,
     get_named_type,
     is_input_object_type,
     is_leaf_type,
@@ -44,7 +45,6 @@ _BAD: tuple[Any, ...] = (None, 5, 2.0, 2**31, 2**70, "text", True, [], {}, [None
 class Asked:
     """An operation's text, and the variables that a client sends with it."""
 
-    root: str
     text: str = ""
     definitions: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -52,21 +52,27 @@ class Asked:
 
 @st.composite
 def asked(draw: st.DrawFn) -> Asked:
-    """Return an operation of one root field."""
-    parent, name = draw(st.sampled_from(ROOT_FIELDS))
-    made = Asked(name)
+    """Return an operation of one root field, or of two."""
+    parent = draw(st.sampled_from([type_ for type_ in (GRAPHQL.query_type, GRAPHQL.mutation_type) if type_]))
+    made, fragments = Asked(), list[str]()
+    roots = [_root(draw, parent, made, fragments) for _ in range(draw(st.sampled_from([1, 1, 2])))]
+    definitions = f"({', '.join(made.definitions)})" if made.definitions else ""
+    fields = " ".join(f"r{number}: {root}" for number, root in enumerate(roots))
+    made.text = " ".join([f"{parent.name.lower()}{definitions} {{ {fields} }}", *fragments])
+    made.variables |= {"unknown": 1} if draw(st.integers(0, 5)) == 0 else {}
+    return made
+
+
+def _root(draw: st.DrawFn, parent: GraphQLObjectType, made: Asked, fragments: list[str]) -> str:
+    """Return a root field with its arguments and what is selected below it."""
+    name = draw(st.sampled_from(sorted(parent.fields)))
     given = []
     for argument, definition in parent.fields[name].args.items():
         if is_non_null_type(definition.type) or draw(st.booleans()):
             given.append(f"{argument}: {_literal(draw, definition.type, made, 2)}")
     arguments = f"({', '.join(given)})" if given else ""
-    below, fragments = get_named_type(parent.fields[name].type), list[str]()
-    fields = "" if is_leaf_type(below) else selection(draw, below, 2, fragments)
-    definitions = f"({', '.join(made.definitions)})" if made.definitions else ""
-    kind = "query" if parent is GRAPHQL.query_type else "mutation"
-    made.text = " ".join([f"{kind}{definitions} {{ r: {name}{arguments} {fields} }}", *fragments])
-    made.variables |= {"unknown": 1} if draw(st.integers(0, 5)) == 0 else {}
-    return made
+    below = get_named_type(parent.fields[name].type)
+    return f"{name}{arguments} {'' if is_leaf_type(below) else selection(draw, below, 2, fragments)}"
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """Documents and values over the real schema, made by hypothesis: what to ask, and what is stored, bad values too."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
@@ -119,7 +120,6 @@ def selection(draw: st.DrawFn, type_: Any, depth: int, fragments: list[str]) -> 
     fields = [
         (name, field) for name, field in type_.fields.items() if depth > 1 or is_leaf_type(get_named_type(field.type))
     ]
-    fields = [(name, field) for name, field in fields if name != "totalCount" or draw(st.integers(0, 3)) == 0]
     for name, field in draw(st.lists(st.sampled_from(fields), max_size=6)) if fields else ():
         alias = f"{name}_{draw(st.integers(1, 2))}: " if draw(st.integers(0, 3)) == 0 else ""
         arguments = ""
@@ -187,14 +187,29 @@ def page_of(draw: st.DrawFn, make: Callable[[st.DrawFn], Any], view: Callable[[d
         elif name != "_id" and draw(st.integers(0, 3)) == 0:
             del stored[name]
         documents.append(stored)
-    return Page(cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, view)
+    counted = cast(Any, Counted(draw(st.sampled_from([7, 2**40, "x", None, KeyError("gone")]))))
+    return Page(counted, {}, ORDERS["NEWEST_FIRST"], documents, True, False, view)
 
 
-def page(values: list[Any]) -> Any:
+class Counted:
+    """Stands where the collection of a page does: says how many documents match, or raises."""
+
+    def __init__(self, count: Any) -> None:
+        self._count = count
+
+    async def count_documents(self, _: object) -> Any:
+        """Return the number when others had their turn."""
+        await asyncio.sleep(0)
+        if isinstance(self._count, Exception):
+            raise self._count
+        return self._count
+
+
+def page(values: list[Any], count: Any = 7) -> Any:
     """Return a page whose entries show these values."""
     documents = [{"_id": IDENT, "value": value} for value in values]
     page: Page[Any] = Page(
-        cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, lambda one: one["value"]
+        cast(Any, Counted(count)), {}, ORDERS["NEWEST_FIRST"], documents, True, False, lambda one: one["value"]
     )
     return page
 

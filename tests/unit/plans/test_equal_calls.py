@@ -1,6 +1,7 @@
 """Resolvers are given the same arguments by a plan and by graphql-core with Strawberry, and answers are the same."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from graphql import OperationDefinitionNode, get_variable_values, parse, validate
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from strawberry.extensions import FieldExtension
 
 from core.documents import Role
@@ -42,9 +44,10 @@ def _noting(name: str, *, is_async: bool) -> Callable[..., Any]:
     def resolve(*source: Any, info: Any = None, **arguments: Any) -> Any:
         told = (info.context is CONTEXT, info.field_name, info.path.key) if info else None
         CALLS.append(repr((name, source, told, sorted(arguments.items()))))
-        if isinstance(FOUND[0], KeyError):
-            raise FOUND[0]
-        return FOUND[0]
+        found = FOUND[len(CALLS) % len(FOUND)]
+        if isinstance(found, KeyError):
+            raise found
+        return found
 
     async def resolve_soon(*source: Any, **arguments: Any) -> Any:
         return resolve(*source, **arguments)
@@ -73,13 +76,14 @@ def planned(made: Asked, context: OperationContext = CONTEXT) -> Execution | Non
     return Execution(GRAPHQL, fragments, operation, coerced, context, {}, hide_suggestions=False, plan=plan)
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # graphql-core drops those beside a failed root.
 @pytest.mark.timeout(100_000)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(made=asked(), found=resolved())
-def test_plan_and_strawberry_call_alike(made: Asked, found: Any) -> None:
+@given(made=asked(), found=st.lists(resolved(), min_size=2, max_size=2))
+def test_plan_and_strawberry_call_alike(made: Asked, found: list[Any]) -> None:
     document = parse(made.text)
     assume(not validate(GRAPHQL, document))
-    FOUND[:] = [found]
+    FOUND[:] = found
     execution = planned(made)
     if execution is None:
         return
@@ -88,7 +92,11 @@ def test_plan_and_strawberry_call_alike(made: Asked, found: Any) -> None:
     called = list(CALLS)
     CALLS.clear()
     assert answer == asyncio.run(run(build(document, made.variables)))
-    assert called == CALLS
+    if made.text.startswith("mutation"):
+        assert called == CALLS
+    else:  # graphql-core calls no more resolvers when one has failed; nothing hangs on that where they only read.
+        assert not Counter(CALLS) - Counter(called)
+        assert len(called) <= made.text.count("r1:") + 1
 
 
 SUBMIT = "mutation($input: ProcessDataInput!) { processData(input: $input, options: {maxAttempts: 2}) { id } }"
@@ -108,7 +116,7 @@ FITTING = {"input": {"data": "x"}}
 async def test_usual_operation_goes_past_strawberry(text: str, variables: dict[str, Any]) -> None:
     before = served("strawberry"), served("value")
     FOUND[:] = [KeyError("gone")]
-    execution = planned(Asked("", text, [], variables))
+    execution = planned(Asked(text, [], variables))
     assert execution is not None
     await execution.run()
     assert (served("strawberry"), served("value")) == before
@@ -116,7 +124,7 @@ async def test_usual_operation_goes_past_strawberry(text: str, variables: dict[s
 
 @pytest.mark.parametrize("input", [None, {}, {"data": 5}, {"data": "x", "more": 1}, "x"])
 def test_variables_that_do_not_fit_are_left_to_graphql_core(input: Any) -> None:
-    assert planned(Asked("", SUBMIT, [], {"input": input})) is None
+    assert planned(Asked(SUBMIT, [], {"input": input})) is None
 
 
 async def test_field_with_an_extension_is_left_to_strawberry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +132,7 @@ async def test_field_with_an_extension_is_left_to_strawberry(monkeypatch: pytest
     monkeypatch.setattr(definition, "extensions", [FieldExtension()])
     before = served("strawberry")
     FOUND[:] = [[]]
-    execution = planned(Asked("", "{ taskKinds { name } }"))
+    execution = planned(Asked("{ taskKinds { name } }"))
     assert execution is not None
     await execution.run()
     assert served("strawberry") == before + 1
@@ -132,7 +140,7 @@ async def test_field_with_an_extension_is_left_to_strawberry(monkeypatch: pytest
 
 async def test_caller_without_the_role_is_refused_before_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     viewer = replace(CONTEXT, principal=Principal("v", Role.VIEWER))
-    execution = planned(Asked("", SUBMIT, [], FITTING), viewer)
+    execution = planned(Asked(SUBMIT, [], FITTING), viewer)
     assert execution is not None
     CALLS.clear()
     answer = orjson.loads(shown(await execution.run()))

@@ -125,7 +125,8 @@ def test_usual_list_is_rendered_whole_and_without_giving_up() -> None:
         ("{ tasks { nodes { ... on ProcessDataTask { a: id b: id } } } }", True),
         ("{ items { a: nodes { id } nodes { id } } }", True),
         ("{ a: items { nodes { id } } b: items { nodes { id } } }", True),
-        ("{ items { totalCount nodes { id } } }", True),
+        ("{ items { totalCount nodes { id } } }", False),
+        ("{ items { a: totalCount b: totalCount } }", True),
     ],
 )
 def test_plan_knows_whether_a_value_may_stand_in_the_answer_twice(text: str, repeats: bool) -> None:
@@ -136,9 +137,12 @@ def test_plan_knows_whether_a_value_may_stand_in_the_answer_twice(text: str, rep
 @pytest.mark.parametrize(
     ("text", "served", "renderers"),
     [
-        ("{ items { totalCount nodes { id } } }", "resolver", 1),
+        ("{ items { totalCount nodes { id } } }", "whole", 1),
+        ('{ batch(id: "a") { tasks(first: 3) { totalCount nodes { id } } } }', "whole", 1),
+        ('{ batch(id: "a") { id } item(id: "b") { id } }', "whole", 2),
+        ("{ items { totalCount nodes { id } } tasks { nodes { timeline(last: 2) { at } } } }", "whole", 2),
+        ("query($last: Int) { items { totalCount } tasks { nodes { timeline(last: $last) { at } } } }", "arguments", 0),
         ("{ __schema { types { name } } }", "introspection", 0),
-        ('{ batch(id: "a") { id tasks { nodes { id } } } }', "resolver", 1),
     ],
 )
 def test_what_is_not_understood_is_told_by_reason(text: str, served: str, renderers: int) -> None:
