@@ -70,7 +70,7 @@ class LargeValues:
         self.read = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # Not frozen: one is made for each request, and that would take twice as long.
 class OperationContext:
     """One operation: who asks, and the correlation id under which everything it causes is logged."""
 

@@ -115,7 +115,8 @@ class Operations:
     async def _charge(self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext) -> int:
         """Charge the operation to whoever asks and return what it costs. Raises Refused."""
         cost = self.cost(prepared, variables)
-        await self._take(cost, prepared.label, context)
+        if context.budget is not None:
+            await self._take(cost, prepared.label, context)
         return cost
 
     async def _take(self, cost: int, label: str, context: OperationContext) -> None:
@@ -185,7 +186,7 @@ class Operations:
         running = running_operations_by(prepared.label)
         running.inc()
         try:
-            with operation_span(prepared.operation, context.correlation_id):
+            with operation_span(prepared.operation, prepared.label, context.correlation_id):
                 result = await execution.run()
                 outcome = outcome_of(result, context, told, self._max_response_bytes, repeats=execution.plan.repeats)
             outcome_label = "errors" if outcome.errors else "ok"

@@ -15,7 +15,7 @@ from gateway.errors import mask
 from gateway.transports.limits import MAX_RESPONSE_BYTES
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # Not frozen: one is made for each request, and that would take thrice as long.
 class Outcome:
     """What an operation, or one event of it, came to. `began` is False when nothing was executed.
 

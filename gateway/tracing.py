@@ -19,9 +19,8 @@ TRACED = frozenset({"/graphql", "/imports/content"})
 MAX_NAME_CHARS = 100
 
 
-def operation_span(operation: OperationDefinitionNode, correlation_id: str) -> AbstractContextManager[Span]:
+def operation_span(operation: OperationDefinitionNode, type_: str, correlation_id: str) -> AbstractContextManager[Span]:
     """Open the span of a query or mutation: its type and name, but nothing else of its document."""
-    type_ = operation.operation.value
     return span(type_, attributes=_attributes(operation, correlation_id)) if is_on() else span(type_)
 
 
