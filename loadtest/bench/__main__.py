@@ -57,7 +57,7 @@ MEASURES = sorted({measure for _, measures in PARTS.values() for measure in meas
 
 
 def main() -> int:
-    """Run the parts that are named, by default all."""
+    """Run the parts that are named, by default all; one that fails stops no other."""
     asked = arguments()
     plan = Plan(
         repeats=1 if asked.quick else asked.repeats,
@@ -76,19 +76,20 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="headway-bench-") as folder,
         Bench(Path(folder), asked.out / "logs") as bench,
     ):
+        failed = False
         for part in asked.parts or PARTS:
             try:
                 run(part, bench, plan, asked.out)
             except FAILURES as exc:
                 sys.stderr.write(f"{part}: {exc}\n")
-                return 1
+                failed = True
             if asked.write:
                 results.write(part, asked.out, PAGE)
     goals = against_goals(results.kept(asked.out))
     sys.stdout.write(f"\n{goals}\n\nThe tables are in {asked.out}/*.md\n")
     if asked.write:
         results.put(PAGE, "goals", goals)
-    return 0
+    return int(failed)
 
 
 def arguments() -> argparse.Namespace:
@@ -105,9 +106,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="contestants whose names hold a WORD")
     parser.add_argument("--quick", action="store_true", help="look whether all of it works; its figures say nothing")
     parser.add_argument("--python", default=str(PEERS_PYTHON), help="what runs the peers that are written in Python")
-    parser.add_argument("--out", type=Path, default=OUT, help="where the tables and charts go")
+    parser.add_argument("--out", type=Path, help="where the tables and charts go: build/bench, or quick in it")
     parser.add_argument("--write", action="store_true", help="put all tables that are there into docs/performance.md")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.quick and asked.write:
+        parser.error("--quick measures nothing that is worth writing")
+    asked.out = asked.out or (OUT / "quick" if asked.quick else OUT)
+    return asked
 
 
 def run(part: str, bench: Bench, plan: Plan, out: Path) -> None:

@@ -17,6 +17,8 @@ MESSAGES_AHEAD = 2_000
 EACH_AHEAD = 4
 LOST_AFTER_S = 20.0
 QUIET_S = 0.5
+CAUGHT_UP_A_SECOND = 5_000
+"""Followers who may still be told what they missed while they joined."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int, others:
         feed.tell_each(list(set(deaf)))
         settle(crowd)
         answer_pings(others)
+    settle(crowd, QUIET_S + followers / CAUGHT_UP_A_SECOND)
     check(crowd)
 
 
-def settle(crowd: Crowd) -> None:
+def settle(crowd: Crowd, quiet_s: float = QUIET_S) -> None:
     """Read on until nothing has come for a while."""
     heard, since = crowd.heard, time.monotonic()
-    while time.monotonic() - since < QUIET_S:
+    while time.monotonic() - since < quiet_s:
         crowd.take(QUIET_S / 5)
         if crowd.heard != heard:
             heard, since = crowd.heard, time.monotonic()

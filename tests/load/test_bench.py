@@ -67,6 +67,13 @@ def names(table: list[list[str]]) -> set[str]:
     return {row[0] for row in table}
 
 
+def test_quick_look_is_not_written_into_the_page() -> None:
+    command = [sys.executable, "-m", "loadtest.bench", "read", "--quick", "--write"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "--quick" in done.stderr
+
+
 def test_ratio_is_taken_within_each_repeat() -> None:
     contest = Contest("any", "request")
     for ours, theirs in ((100, 50), (10, 1), (300, 100)):
