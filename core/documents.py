@@ -96,6 +96,8 @@ class Lease(BaseModel):
 class Task(Document):
     """One task from its submit to its end. `epoch` and `n` are the id of the latest event told of in this document."""
 
+    __getattribute__ = object.__getattribute__  # Beanie's looks at each access if it is the first: no task is lazy.
+
     id: UUID = Field(default_factory=new_id)  # type: ignore[assignment]  # Beanie's own default is an ObjectId.
     kind: str
     owner: str = "local"
@@ -154,7 +156,6 @@ class Task(Document):
             IndexModel([("kind", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("owner", ASCENDING), ("_id", DESCENDING)]),
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
-            IndexModel([("claim", ASCENDING)], sparse=True),
             IndexModel([("retry_of", ASCENDING)]),
             IndexModel([("input.content_id", ASCENDING)], sparse=True),
             IndexModel([("status", ASCENDING), ("published_at", ASCENDING)]),

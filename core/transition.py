@@ -48,7 +48,7 @@ class Transition:
     """One compare-and-set. `cursor` is its event's id, known before the write.
 
     `changes` are the fields that it sets, `attempts` what it adds to the attempt, and `entry` is what it puts on the
-    timeline, but for the attempt.
+    timeline, but for the attempt. With `published_at` it has been published by then, if that is not yet known.
     """
 
     task_id: UUID
@@ -58,6 +58,7 @@ class Transition:
     changes: dict[str, Any]
     entry: dict[str, Any]
     attempts: int
+    published_at: datetime | None
 
     @property
     def filter(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Transition:
     @property
     def update(self) -> list[dict[str, Any]]:
         """The aggregation pipeline that changes it."""
-        return [{"$replaceWith": _changed({"$literal": self.changes}, {"$literal": self.entry}, self.attempts)}]
+        return [{"$replaceWith": _changed({"$literal": self.changes}, {"$literal": self.entry}, self)}]
 
     def operation(self) -> UpdateOne:
         """Return it as an operation of a bulk write."""
@@ -96,7 +97,8 @@ def operations(transitions: Sequence[Transition]) -> list[UpdateOne | UpdateMany
 
     def likeness(transition: Transition) -> tuple[Any, ...]:
         expected = transition.expected
-        return expected.epoch, sorted(expected.statuses), str(expected.lease_ended_by), transition.attempts
+        times = str(expected.lease_ended_by), str(transition.published_at)
+        return expected.epoch, sorted(expected.statuses), times, transition.attempts
 
     return [
         operation
@@ -131,7 +133,7 @@ def _as_one(members: Sequence[_Member]) -> UpdateOne | UpdateMany:
     if len(members) == 1:
         return first.operation()
     own = _choice(sorted(members, key=lambda member: member.transition.task_id))
-    changed = {"$let": {"vars": {"own": own}, "in": _changed("$$own.changes", "$$own.entry", first.attempts)}}
+    changed = {"$let": {"vars": {"own": own}, "in": _changed("$$own.changes", "$$own.entry", first)}}
     task_ids = [member.transition.task_id for member in members]
     return UpdateMany(first.expected.filter({"$in": task_ids}), [{"$replaceWith": changed}])
 
@@ -158,11 +160,12 @@ def change(
     fields: dict[str, Any] | None = None,
     attempts: int = 0,
     lease_ended_by: datetime | None = None,
+    is_published: bool = False,
 ) -> Transition:
     """Return the change to `status` of a task that has one of the expected ones, under the event's id `cursor`.
 
     `fields` are set with it, `attempts` is added to the attempt; with `lease_ended_by` the change is made only if the
-    lease had ended by then.
+    lease had ended by then. `is_published` says that the broker had the task.
     """
     now = utc_now()
     entry = {
@@ -179,7 +182,7 @@ def change(
     if status in TERMINAL:
         changes |= _fields_of_end(now, error)
     expected = Expected(expect_epoch, expect, lease_ended_by)
-    return Transition(task_id, cursor, status, expected, changes, entry, attempts)
+    return Transition(task_id, cursor, status, expected, changes, entry, attempts, now if is_published else None)
 
 
 def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
@@ -193,9 +196,12 @@ def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
     }
 
 
-def _changed(changes: Any, entry: Any, attempts: int) -> dict[str, Any]:
+def _changed(changes: Any, entry: Any, like: Transition) -> dict[str, Any]:
     """Return the expression of a changed task, for expressions that give the fields to set and the new entry."""
-    attempt = {"$add": ["$attempt", attempts]}
+    attempt = {"$add": ["$attempt", like.attempts]}
     entries = [{"$mergeObjects": [entry, {"attempt": attempt}]}]
     timeline = {"$slice": [{"$concatArrays": ["$timeline", entries]}, -TIMELINE_LENGTH]}
-    return {"$mergeObjects": ["$$ROOT", changes, {"attempt": attempt, "timeline": timeline}]}
+    made: dict[str, Any] = {"attempt": attempt, "timeline": timeline}
+    if like.published_at is not None:
+        made["published_at"] = {"$ifNull": ["$published_at", like.published_at]}
+    return {"$mergeObjects": ["$$ROOT", changes, made]}

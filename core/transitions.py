@@ -30,8 +30,11 @@ def progress_write(task_id: UUID, cursor: Cursor, fields: dict[str, Any]) -> Upd
     )
 
 
-def queued(task_id: UUID, epoch: int, *, by: str) -> Transition:
-    """PENDING → QUEUED by the bridge, under the ticket's epoch and the fixed number 2, so that a repeat is harmless."""
+def queued(task_id: UUID, epoch: int, *, by: str, is_published: bool = False) -> Transition:
+    """PENDING → QUEUED by the bridge, under the ticket's epoch and the fixed number 2, so that a repeat is harmless.
+
+    `is_published` says that it came from a broker, here and below.
+    """
     return change(
         task_id,
         expect_epoch=epoch,
@@ -39,10 +42,13 @@ def queued(task_id: UUID, epoch: int, *, by: str) -> Transition:
         cursor=Cursor(epoch, 2),
         status=TaskStatus.QUEUED,
         by=by,
+        is_published=is_published,
     )
 
 
-def claimed(task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: datetime) -> Transition:
+def claimed(
+    task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: datetime, is_published: bool = False
+) -> Transition:
     """PENDING or QUEUED → RUNNING: the worker that wins holds `epoch + 1` from here on.
 
     `token` is fresh for each batch, so that one find tells which of a batch's claims were won.
@@ -56,6 +62,7 @@ def claimed(task_id: UUID, epoch: int, *, worker: str, token: str, lease_until: 
         status=TaskStatus.RUNNING,
         by=worker,
         attempts=1,
+        is_published=is_published,
         fields={
             "claim": token,
             "lease": Lease(worker=worker, until=lease_until).model_dump(),

@@ -229,7 +229,7 @@ class Submitter:
 
 async def _mark_published(tasks: Sequence[Task]) -> list[None]:
     published_at = max(task.published_at for task in tasks if task.published_at)
-    query = {"_id": {"$in": [task.id for task in tasks]}}
+    query = {"_id": {"$in": [task.id for task in tasks]}, "published_at": None}  # Whoever had it first has noted it.
     await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
     return [None] * len(tasks)
 

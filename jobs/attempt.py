@@ -62,7 +62,7 @@ class Attempt:
         self.epoch = task.epoch
         self.ticket = TaskMessage(task.id, task.epoch - 1).ticket
         self.interruption: Interruption | None = None
-        self.interrupted = asyncio.Event()
+        self.interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.overdue_at = time.monotonic() + task.timeout_s
         self.is_writing_state = False
         self.sent_at = 0.0
@@ -89,7 +89,8 @@ class Attempt:
         """Ask the attempt to stop; the first reason stands, but a lost epoch overrides every other."""
         if self.interruption is None or why is Interruption.FENCED:
             self.interruption = why
-            self.interrupted.set()
+            if not self.interrupted.done():
+                self.interrupted.set_result(None)
 
     def cancel(self, reason: str | None) -> None:
         """Ask the attempt to stop because its client wants it cancelled."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
@@ -17,7 +17,7 @@ from core.states import HELD
 from core.streams import StreamEvent
 from core.telemetry import get_logger
 from core.transition import Transition, for_each, operations
-from core.transitions import claimed
+from core.transitions import claimed, queued
 
 LEASE_S = 10.0
 """How long a claim holds without a beat."""
@@ -41,10 +41,14 @@ class Change(NamedTuple):
 
 
 class Ledger:
-    """One process's writes to the tasks collection, under the name `actor` (shown in timelines)."""
+    """One process's writes to the tasks collection, under the name `actor` (shown in timelines).
 
-    def __init__(self, actor: str) -> None:
+    `has_broker` says that tasks come from one.
+    """
+
+    def __init__(self, actor: str, *, has_broker: bool = False) -> None:
         self.actor = actor
+        self._has_broker = has_broker
         self._commits = GroupCommit[Change, Committed](self._commit_batch, name="ledger commits")
 
     @property
@@ -58,12 +62,29 @@ class Ledger:
         """
         token = uuid4().hex
         until = utc_now() + timedelta(seconds=LEASE_S)
-        claims = for_each(
-            [(ticket.task_id, ticket.epoch) for ticket in tickets],
-            lambda task_id, epoch: claimed(task_id, epoch, worker=self.actor, token=token, lease_until=until),
-        )
+
+        def build(task_id: UUID, epoch: int) -> Transition:
+            worker, is_published = self.actor, self._has_broker
+            return claimed(task_id, epoch, worker=worker, token=token, lease_until=until, is_published=is_published)
+
+        claims = for_each([(ticket.task_id, ticket.epoch) for ticket in tickets], build)
+        if len(claims) == 1:  # Whoever waits for one task alone waits for one round trip.
+            [claim] = claims
+            won = await self._collection.find_one_and_update(
+                claim.filter, claim.update, return_document=ReturnDocument.AFTER
+            )
+            return [] if won is None else [Task.model_validate(won)]
         await self._collection.bulk_write(operations(claims), ordered=False)
         return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
+
+    async def mark_queued(self, tasks: Sequence[TaskMessage], *, is_repeat: bool) -> list[StreamEvent | None]:
+        """Mark tasks QUEUED that are in arq's queue, as `commit_all` does."""
+
+        def mark(task_id: UUID, epoch: int) -> Transition:
+            return queued(task_id, epoch, by=self.actor, is_published=self._has_broker)
+
+        marks = for_each([(task.task_id, task.epoch) for task in tasks], mark)
+        return await self.commit_all(marks, attempt=0, is_repeat=is_repeat)  # Only what never ran is PENDING.
 
     async def commit(self, transition: Transition, attempt: int | None = None) -> StreamEvent | None:
         """Write a transition durably; return the event to tell, or None if someone else changed the task first.

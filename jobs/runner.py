@@ -110,12 +110,8 @@ class Runner:
             work, kill = self._start(attempt, kind)
         except ValidationError as exc:
             return Raised("BAD_USER_INPUT", f"the kind no longer takes this input: {exc.error_count()} errors", True)
-        stop = asyncio.create_task(attempt.interrupted.wait(), name=f"stop of {attempt.task_id}")
-        first: set[asyncio.Future[Any]] = {work, stop}
-        try:
-            await asyncio.wait(first, timeout=attempt.task.timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
+        first: set[asyncio.Future[Any]] = {work, attempt.interrupted}
+        await asyncio.wait(first, timeout=attempt.task.timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             attempt.interrupt(Interruption.TIMEOUT)
             if attempt.interruption is Interruption.CANCEL:

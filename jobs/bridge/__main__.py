@@ -27,7 +27,7 @@ from jobs.bridge.backlog import measure_forever
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
-from jobs.entry import run_process
+from jobs.entry import keep_what_is_here, run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.monitoring import serve_metrics
 from jobs.queue import RunQueues
@@ -113,7 +113,7 @@ async def run(settings: Settings, name: str) -> None:
         stack.push_async_callback(mongo.close)
         redis = await open_redis(settings)
         stack.push_async_callback(redis.aclose)
-        ledger = Ledger(name)
+        ledger = Ledger(name, has_broker=settings.broker != "direct")
         stack.push_async_callback(ledger.aclose)
         streams = EventStreams(redis, settings.namespace)
         queues = RunQueues(redis, settings.namespace)
@@ -131,6 +131,7 @@ async def run(settings: Settings, name: str) -> None:
             loops.append(measure_forever(leadership, queues))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop, name=f"bridge loop {number}") for number, loop in enumerate(loops)]
+            keep_what_is_here()
             log.info("Bridge is ready", broker=settings.broker, window=settings.bridge_window)
             await stopping.wait()
             await cancel_until_done(tasks)

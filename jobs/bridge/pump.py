@@ -11,8 +11,6 @@ from redis.exceptions import RedisError
 from core.streams import EventStreams
 from core.telemetry import get_logger
 from core.tracing import SpanKind, spans, trace_id
-from core.transition import for_each
-from core.transitions import queued
 from jobs.bridge.sources import Parcel, Source
 from jobs.ledger import Ledger
 from jobs.metrics import BRIDGE_WINDOW, HANDED_OVER
@@ -90,10 +88,8 @@ class Pump:
 
     async def _settle(self, parcels: Sequence[Parcel], *, is_repeat: bool) -> bool:
         """Mark, tell and acknowledge; return False if something is away: a mark has a fixed id and may be repeated."""
-        tasks = [(parcel.message.task_id, parcel.message.epoch) for parcel in parcels]
-        marks = for_each(tasks, lambda task_id, epoch: queued(task_id, epoch, by=self._ledger.actor))
-        try:  # Only what never ran is PENDING.
-            events = await self._ledger.commit_all(marks, attempt=0, is_repeat=is_repeat)
+        try:
+            events = await self._ledger.mark_queued([parcel.message for parcel in parcels], is_repeat=is_repeat)
             await self._streams.append([event for event in events if event is not None])
             await self._source.settle(parcels)
         except OUTAGES as exc:

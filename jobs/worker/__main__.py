@@ -20,7 +20,7 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import get_logger
-from jobs.entry import run_process
+from jobs.entry import keep_what_is_here, run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.monitoring import serve_metrics
@@ -48,7 +48,7 @@ async def run(settings: Settings, name: str, ticket: str | None = None) -> None:
         stack.push_async_callback(mongo.close)
         redis = await open_redis(settings)
         stack.push_async_callback(redis.aclose)
-        ledger = Ledger(name)
+        ledger = Ledger(name, has_broker=settings.broker != "direct")
         stack.push_async_callback(ledger.aclose)
         announcer = Announcer(EventStreams(redis, settings.namespace), ledger)
         processes = await stack.enter_async_context(Processes(settings.worker_processes, settings.extra_kinds))
@@ -111,6 +111,7 @@ async def _work(
             handlers[suspects_wake_channel(settings.namespace)] = isolation.wake
             suspects = group.create_task(isolation.run(), name="suspects")
         beside = [group.create_task(loop, name="worker loop") for loop in (*loops, listen(redis, handlers))]
+        keep_what_is_here()
         log.info("Worker is ready", slots=settings.worker_slots, processes=settings.worker_processes)
         await work
         log.info("Worker drains", running=len(worker.running))

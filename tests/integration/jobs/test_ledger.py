@@ -1,6 +1,7 @@
 """What becomes of each transition of a batch: those that share a write, and those that MongoDB refuses."""
 
 import asyncio
+from datetime import timedelta
 from random import shuffle
 from typing import Any
 
@@ -147,3 +148,43 @@ async def test_claims_that_share_a_write_each_count_their_own_attempts(mongo: Mo
     assert [[(entry.attempt, entry.status) for entry in task.timeline] for task in sorted(won, key=lambda t: t.id)] == [
         [(number, TaskStatus.RUNNING)] for number in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_claim_of_one_alone_is_that_of_one_among_others(mongo: MongoClient, count: int) -> None:
+    tasks = [
+        await Task(
+            kind="k", status=TaskStatus.PENDING, max_attempts=3, timeout_s=60.0, input={"number": number}
+        ).insert()
+        for number in range(count)
+    ]
+    ledger = Ledger("test", has_broker=True)
+    tickets = [TaskMessage(task.id, 1) for task in tasks]
+    won = sorted(await ledger.claim(tickets), key=lambda task: task.id)
+    assert won == [await Task.get(task.id) for task in tasks]
+    assert [(task.status, task.epoch, task.attempt, task.input) for task in won] == [
+        (TaskStatus.RUNNING, 2, 1, {"number": number}) for number in range(count)
+    ]
+    assert await ledger.claim(tickets) == []
+
+
+async def test_what_came_from_a_broker_is_noted_as_published_unless_that_is_known(mongo: MongoClient) -> None:
+    known = utc_now() - timedelta(seconds=5)
+    fields: dict[str, Any] = {"kind": "k", "status": TaskStatus.PENDING, "max_attempts": 3, "timeout_s": 60.0}
+    before = utc_now()
+    for has_broker in (True, False):
+        ledger = Ledger("test", has_broker=has_broker)
+        tasks = [await Task(input={}, published_at=at, **fields).insert() for at in (known, None, known, None)]
+        tickets = [TaskMessage(task.id, 1) for task in tasks]
+        assert all(await ledger.mark_queued(tickets[:2], is_repeat=False))
+        assert len(await ledger.claim(tickets[2:])) == 2
+        for task in tasks:
+            stored = await Task.get(task.id)
+            assert stored is not None
+            if task.published_at is not None:
+                assert stored.published_at == task.published_at
+            elif has_broker:
+                assert stored.published_at is not None
+                assert stored.published_at >= before - timedelta(milliseconds=1)
+            else:
+                assert stored.published_at is None
