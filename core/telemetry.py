@@ -91,14 +91,15 @@ class _Turns:
 
     def flush(self) -> None:
         """Write what waits soon; at once where no loop runs."""
+        if self._flushing is not None and self._flushing.is_running():
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._flush()
             return
-        if self._flushing is not loop:
-            self._flushing = loop
-            loop.call_soon(self._flush)
+        self._flushing = loop
+        loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
