@@ -34,8 +34,9 @@ def test_script_measures_what_it_says_and_nothing_fails(stack: RunningStack, nam
 
 
 def test_memory_of_each_process_is_told(stack: RunningStack) -> None:
-    with watched(stack, seconds=0.1) as looks:
-        assert len(looks) == 1
+    with watched(stack, seconds=40) as looks:
+        pass
+    assert len(looks) == 2
     assert looks[-1].keys() == stack.processes().processes.keys()
     assert all(megabytes > 1 for look in looks for megabytes in look.values())
     assert f"| gateway-1 | {looks[0]['gateway-1']:.0f} |" in memory_table(looks)
