@@ -8,7 +8,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
 from core.documents import Task
-from core.grouping import GroupCommit
+from core.grouping import PAUSE_S, GroupCommit
 
 DUPLICATE_KEY = 11_000
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
@@ -20,7 +20,7 @@ class Inserts:
     """Stores new tasks. A task is encoded by itself, so that one that can't be is no reason to refuse another."""
 
     def __init__(self) -> None:
-        self._group = GroupCommit[RawBSONDocument, Inserted](_insert, name="inserts")
+        self._group = GroupCommit[RawBSONDocument, Inserted](_insert, name="inserts", pause_s=PAUSE_S)
 
     async def submit(self, task: Task) -> None:
         """Store a task; return when it is durable.

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
-from core.grouping import GroupCommit
+from core.grouping import PAUSE_S, GroupCommit
 from core.messages import TaskMessage
 from core.states import HELD
 from core.streams import StreamEvent
@@ -49,7 +49,7 @@ class Ledger:
     def __init__(self, actor: str, *, has_broker: bool = False) -> None:
         self.actor = actor
         self._has_broker = has_broker
-        self._commits = GroupCommit[Change, Committed](self._commit_batch, name="ledger commits")
+        self._commits = GroupCommit[Change, Committed](self._commit_batch, name="ledger commits", pause_s=PAUSE_S)
 
     @property
     def _collection(self) -> AsyncCollection[Any]:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.documents import Task
-from core.grouping import GroupCommit
+from core.grouping import PAUSE_S, SEVERAL, GroupCommit
 from core.messages import TaskMessage, UnreadableMessage, parse_ticket
 from core.states import TaskStatus
 from core.telemetry import get_logger
@@ -135,6 +135,8 @@ class TaskWorker(Worker):
         taken = await self._queue.take(free) if free > 0 else []
         self._unclaimed += taken
         await self._claim()
+        if len(taken) >= SEVERAL:
+            await asyncio.sleep(PAUSE_S)
         return len(taken) == free > 0
 
     async def _claim(self) -> None:

@@ -84,3 +84,20 @@ async def test_gathering_group_flushes_once_for_what_comes_meanwhile() -> None:
 
     assert list(await asyncio.gather(group.submit(1), late())) == [1, 2]
     assert batches == [[1, 2]]
+
+
+@pytest.mark.parametrize(("together", "expected"), [(4, [4, 2]), (1, [1, 1, 1])])
+async def test_flush_that_several_shared_gives_the_next_a_moment_for_more(together: int, expected: list[int]) -> None:
+    sizes: list[int] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        return items
+
+    group = GroupCommit(flush, name="test", pause_s=0.05)
+    await asyncio.gather(*(group.submit(number) for number in range(together)))
+    early = asyncio.create_task(group.submit(10))
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(group.submit(11))
+    await asyncio.gather(early, late)
+    assert sizes == expected
