@@ -1,4 +1,4 @@
-"""An HTTP client that costs little: connections that each send the same request again as soon as it is answered.
+"""An HTTP client that costs little: connections that each send their request again as soon as it is answered.
 
 It reads an answer once: another one of the same length is whole as soon as so much has come, and only looked at for a
 refusal or an error.
@@ -8,6 +8,7 @@ import math
 import select
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -34,19 +35,20 @@ class Asked:
 
 
 class Clients:
-    """Open connections to one server. Use it as a context."""
+    """Open connections to one server, each with the next of the requests. Use it as a context."""
 
-    def __init__(self, port: int, request: bytes, connections: int = CONNECTIONS) -> None:
-        self._request = request
+    def __init__(self, port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) -> None:
+        self._requests: dict[int, bytes] = {}
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._heard: dict[int, bytes] = {}
         self._usual = 0
-        for _ in range(connections):
+        for index in range(connections):
             one = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_WITHIN_S)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             one.setblocking(False)  # With a time limit, Python asks the system once more before each call.
             self._sockets[one.fileno()] = one
+            self._requests[one.fileno()] = requests[index % len(requests)]
             self._poll.register(one.fileno(), select.EPOLLIN)
 
     def __enter__(self) -> "Clients":
@@ -59,11 +61,11 @@ class Clients:
 
     def ask(self, seconds: float = math.inf, count: float = math.inf) -> Asked:
         """Keep every connection asking for so long or so often, then take the last answers. Raises NoAnswer."""
-        asking = [*self._sockets.values()][: int(min(count, len(self._sockets)))]
+        asking = [*self._sockets][: int(min(count, len(self._sockets)))]
         started = now = time.perf_counter()
         ends, answers, asked = started + seconds, 0, len(asking)
-        for one in asking:
-            one.sendall(self._request)
+        for number in asking:
+            self._sockets[number].sendall(self._requests[number])
         while answers < asked:
             ready = self._poll.poll(ANSWER_WITHIN_S)
             if not ready:
@@ -74,7 +76,7 @@ class Clients:
                     answers += 1
                     if now < ends and asked < count:
                         asked += 1
-                        self._sockets[number].sendall(self._request)
+                        self._sockets[number].sendall(self._requests[number])
         return Asked(answers, now - started)
 
     def _is_answered(self, number: int) -> bool:

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import orjson
 
-from loadtest.bench.asking import http_request
-from loadtest.bench.items import QUERY
+from loadtest.bench.asking import CONNECTIONS, http_request
+from loadtest.bench.items import LISTED, QUERY, QUERY_OF
 from stack.services import PROJECT, found
 
 PEERS = Path(__file__).resolve().parent / "peers"
 PEERS_PYTHON = PROJECT / "build" / "bench" / "venv" / "bin" / "python"
 GRAPHQL = http_request("POST", "/graphql", orjson.dumps({"query": QUERY}))
-REST = http_request("GET", "/items?first=20")
+REST = http_request("GET", f"/items?first={LISTED}")
+SIZES = range(LISTED, LISTED + CONNECTIONS)
+"""Of pages that all hold the same, as no more is there; but nobody asks for what another one asks for."""
+GRAPHQL_EACH = tuple(
+    http_request("POST", "/graphql", orjson.dumps({"query": QUERY_OF, "variables": {"first": size}})) for size in SIZES
+)
+REST_EACH = tuple(http_request("GET", f"/items?first={size}") for size in SIZES)
 QUIET = {"HEADWAY_REQUEST_LOG": "false"}
 """No contestant logs its requests, save the one that is named for it."""
 
@@ -27,7 +33,8 @@ class Contestant:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    request: bytes = GRAPHQL
+    requests: tuple[bytes, ...] = (GRAPHQL,)
+    """Each connection sends the next of them again and again."""
     is_headway: bool = False
     ready_within_s: float = 60.0
 
@@ -46,19 +53,20 @@ def reading(python: str) -> list[Contestant]:
         Contestant("Headway, with its request log", items, is_headway=True),
         Contestant("Strawberry as it comes", _uvicorn(python, "strawberry_items")),
         Contestant("Ariadne", _uvicorn(python, "ariadne_items")),
-        Contestant("FastAPI REST", _uvicorn(python, "fastapi_items"), request=REST),
+        Contestant("FastAPI REST", _uvicorn(python, "fastapi_items"), requests=(REST,)),
         Contestant("Node GraphQL Yoga", _node("yoga.mjs")),
         Contestant("Node Mercurius JIT", _node("mercurius.mjs")),
         Contestant(LIMIT, _uvicorn(python, "starlette_items")),
     ]
 
 
-def reading_stored(python: str) -> list[Contestant]:
-    """Return those that list items which MongoDB holds."""
+def reading_stored(python: str, *, is_same: bool) -> list[Contestant]:
+    """Return those that list items which MongoDB holds; all connections ask for the same, or each for its own."""
+    query, path = ((GRAPHQL,), (REST,)) if is_same else (GRAPHQL_EACH, REST_EACH)
     return [
-        Contestant(OURS, GATEWAY, QUIET, is_headway=True),
-        Contestant("FastAPI + Beanie", _uvicorn(python, "beanie_items"), request=REST),
-        Contestant("pymongo and orjson, no GraphQL", _uvicorn(python, "pymongo_items")),
+        Contestant(OURS, GATEWAY, QUIET, query, is_headway=True),
+        Contestant("FastAPI + Beanie", _uvicorn(python, "beanie_items"), requests=path),
+        Contestant("pymongo and orjson, no GraphQL", _uvicorn(python, "pymongo_items"), requests=query),
     ]
 
 

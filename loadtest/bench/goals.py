@@ -24,7 +24,8 @@ class Goal:
 
 
 MEMORY = "A list of 20 items with 6 fields, in memory"
-STORED = "A list of 20 items with 6 fields, in MongoDB"
+STORED = "A list of 20 items with 6 fields, in MongoDB, each connection its own"
+SHARED = "A list of 20 items with 6 fields, in MongoDB, all connections the same"
 THROUGH = "Submit to done, a task that does nothing"
 EVENTS = "Submit to done, with 10 progress events each"
 FLAT = 1.2

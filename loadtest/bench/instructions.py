@@ -50,7 +50,7 @@ def _listed(bench: Bench, plan: Plan) -> dict[str, float]:
     counts = {}
     with bench.servers(everybody, {"BENCH_ITEMS": str(items)}) as servers:
         for server in servers:
-            with Clients(server.port, server.contestant.request, 1) as clients:
+            with Clients(server.port, server.contestant.requests, 1) as clients:
                 clients.ask(count=WARM_UP)
                 requests = 3 if plan.is_quick else REQUESTS
                 counts[server.name] = _count(bench, server, lambda: clients.ask(count=requests).answers)  # noqa: B023

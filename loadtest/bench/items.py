@@ -8,6 +8,7 @@ from uuid import UUID
 LISTED = 20
 NEWEST = UUID("019e7f3a-5c00-7a3c-9f2e-8d5b4c61e0ff")
 NOW = datetime(2026, 6, 1, 8, 30, 12, 345_000, UTC)
+QUERY_OF = "query($first: Int) { items(first: $first) { nodes { id name description metadata createdAt updatedAt } } }"
 QUERY = f"{{ items(first: {LISTED}) {{ nodes {{ id name description metadata createdAt updatedAt }} }} }}"
 
 

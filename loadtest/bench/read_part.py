@@ -16,7 +16,7 @@ from core.settings import Settings
 from loadtest.bench import contestants
 from loadtest.bench.asking import Clients, NoAnswer, first_answer
 from loadtest.bench.figures import Contest
-from loadtest.bench.goals import MEMORY, STORED
+from loadtest.bench.goals import MEMORY, SHARED, STORED
 from loadtest.bench.items import LISTED, as_asked, documents
 from loadtest.bench.parts import Plan, in_turns, measured, say
 from loadtest.bench.report import found
@@ -39,8 +39,11 @@ def read(bench: Bench, plan: Plan) -> Iterator[Found]:
         own = {"HEADWAY_BROKER": "direct", "HEADWAY_NAMESPACE": name, "HEADWAY_MONGO_DATABASE": name}
         environment = {**bench.stores(), **own}
         with stored(environment["MONGO_URL"], name, held):
-            everybody = contestants.reading_stored(plan.python)
-            yield found("read", "mongodb", 2, [ask_all(bench, plan, STORED, everybody, environment, held)])
+            contests = []
+            for title, is_same in ((STORED, False), (SHARED, True)):
+                everybody = contestants.reading_stored(plan.python, is_same=is_same)
+                contests.append(ask_all(bench, plan, title, everybody, environment, held))
+            yield found("read", "mongodb", 2, contests)
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def ask_all(
 
 
 def _ask(server: Server, seconds: float) -> tuple[int, float]:
-    with Clients(server.port, server.contestant.request) as clients:
+    with Clients(server.port, server.contestant.requests) as clients:
         asked = clients.ask(seconds)
     return asked.answers, asked.seconds
 
@@ -100,7 +103,7 @@ def check_items(server: Server, items: Sequence[Mapping[str, Any]]) -> None:
     """Look whether it answers with all that was asked for. Raises NoAnswer."""
     answer: Any = None
     try:
-        answer = orjson.loads(first_answer(server.port, server.contestant.request))
+        answer = orjson.loads(first_answer(server.port, server.contestant.requests[-1]))
         nodes = answer["items"] if "items" in answer else answer["data"]["items"]["nodes"]
         for node, document in zip(nodes, items, strict=True):
             expected = as_asked(document)

@@ -98,7 +98,7 @@ class Stored:
         """Submit over HTTP; the end is the latest that is stored."""
         request = self._ask(steps, lines)
         meter = Meter(self._servers, self.pids)
-        with Clients(self._port, request, AT_ONCE) as clients:
+        with Clients(self._port, (request,), AT_ONCE) as clients:
             clients.ask(count=count)
         self.await_ends()
         turn = meter.stop(count, time.time())

@@ -42,12 +42,12 @@ def test_bench_measures_the_gateway_and_the_limit(tmp_path: Path, mongo_url: str
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [names(table) for table in tables(tmp_path / "read.md")] == [READ, READ_STORED]
+    assert [names(table) for table in tables(tmp_path / "read.md")] == [READ, READ_STORED, READ_STORED]
     assert [names(table) for table in tables(tmp_path / "follow.md")] == [FOLLOW, FOLLOW]
     for table in tables(tmp_path / "read.md") + tables(tmp_path / "follow.md"):
         assert all(float(row[1].partition(" ")[0].replace(",", "")) > 0 for row in table)
     charts = sorted((tmp_path / "img").glob("*.svg"))
-    assert len(charts) == 4
+    assert len(charts) == 5
     assert all(ElementTree.parse(chart).getroot().tag.endswith("svg") for chart in charts)
 
 
@@ -175,7 +175,7 @@ def answering() -> Iterator[int]:
 
 def test_client_asks_as_often_as_told_whatever_the_length_of_answers(answering: int) -> None:
     Answering.answers = [b"a", b"long " * 20_000, b"b", b"c"]
-    with Clients(answering, http_request("GET", "/"), 3) as clients:
+    with Clients(answering, [http_request("GET", "/")], 3) as clients:
         assert clients.ask(count=10).answers == Answering.asked == 10
         assert clients.ask(count=2).answers == 2
         assert clients.ask(seconds=0.05).answers >= 3
@@ -184,7 +184,7 @@ def test_client_asks_as_often_as_told_whatever_the_length_of_answers(answering: 
 
 def test_error_of_the_usual_length_is_no_answer(answering: int) -> None:
     Answering.answers = [b'{"data":{"items":1}}'] * 3 + [b'{"errors":["wrong"]}']
-    with Clients(answering, http_request("GET", "/"), 1) as clients, pytest.raises(NoAnswer, match="wrong"):
+    with Clients(answering, [http_request("GET", "/")], 1) as clients, pytest.raises(NoAnswer, match="wrong"):
         clients.ask(count=10)
 
 

@@ -18,8 +18,8 @@ FIELDS = ("_id", "name", "description", "metadata", "created_at", "updated_at")
 
 async def answer(request: Request) -> Response:
     """Parse what was asked for, as any API has to, and list the newest items."""
-    orjson.loads(await request.body())
-    found = request.app.state.items.find({}, dict.fromkeys(FIELDS, 1)).sort(NEWEST_FIRST).limit(LISTED)
+    first = orjson.loads(await request.body()).get("variables", {}).get("first", LISTED)
+    found = request.app.state.items.find({}, dict.fromkeys(FIELDS, 1)).sort(NEWEST_FIRST).limit(first)
     nodes = [
         {
             "id": stored["_id"],
