@@ -233,7 +233,10 @@ class Writer:
             of_values.append(f"{name}: lambda v, x: {written[alike].call('v')}")
             of_documents.append(f"{name}: {written[alike].of_document}")
         table, function, of_document = (self._code.name(prefix) for prefix in "tad")
-        resolve = f"{self._code.constant(type_.resolve_type)}(v, {self._info(place)}, {self._code.constant(type_)})"
+        definition = type_.extensions.get(DEFINITION)
+        by_source = getattr(getattr(definition, "origin", None), "is_told_by_source", False)
+        info = "None" if by_source else self._info(place)
+        resolve = f"{self._code.constant(type_.resolve_type)}(v, {info}, {self._code.constant(type_)})"
         self._code.add(f"{table} = {{{', '.join(of_values)}}}")
         self._code.add(f"def {function}(v, x): return {table}[{resolve}](v, x)")
         if columns is not None and len(written) == 1:

@@ -180,13 +180,14 @@ class Watch:
             if self._later is None or isinstance(event, Progressed):
                 self._later = event
         told, is_needed = Told(cursor, event, Delivery.LIVE), False
-        if self.recent is not None:
-            self.recent.add(told)
         for follower in list(self.followers):
             if follower.hear(self, told, last, urgent=urgent):
                 is_needed = True
-        if self.recent is not None and not is_needed:
-            self.recent.restart(cursor)
+        if self.recent is not None:
+            if is_needed:
+                self.recent.add(told)
+            else:
+                self.recent.restart(cursor)
         return True
 
     def missed(self, streamed: Sequence[tuple[Cursor, Event]]) -> list[tuple[Cursor, Event]]:

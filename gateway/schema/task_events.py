@@ -48,6 +48,14 @@ class TaskEventView:
         return self.told
 
     @property
+    def at(self) -> datetime:
+        return self.told.event.at
+
+    @property
+    def attempt(self) -> int:
+        return self.told.event.attempt
+
+    @property
     def cursor(self) -> str:
         return str(self.told.cursor)
 
@@ -84,6 +92,8 @@ class TaskEventType:
     """Its source is a TaskEventView."""
 
     sources = (TaskEventView,)
+    is_told_by_source = True
+    """For plans: `resolve_type` looks at nothing but its source, so nothing else is made for it."""
 
     cursor: str = strawberry.field(
         description="Its id, `epoch-n`, for `after`. Of two, the greater pair of numbers is newer."
@@ -93,7 +103,7 @@ class TaskEventType:
     delivery: Delivery = strawberry.field(description="How this news arrived.")
 
     @classmethod
-    def resolve_type(cls, source: Any, info: GraphQLResolveInfo[Any], _: Any) -> str | None:
+    def resolve_type(cls, source: Any, _info: GraphQLResolveInfo[Any] | None, _type: Any) -> str | None:
         """Tell graphql-core which object type an event has."""
         return TYPE_NAMES[type(source.told.event)]
 

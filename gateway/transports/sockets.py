@@ -32,9 +32,10 @@ class Sockets:
         """Keep the socket in the table while it is open."""
         self._open.add(socket)
         try:
-            with OPEN_SOCKETS.track_inprogress():
-                await socket.serve()
+            OPEN_SOCKETS.inc()
+            await socket.serve()
         finally:
+            OPEN_SOCKETS.dec()
             self._open.discard(socket)
 
     async def leave(self, within_s: float) -> None:
@@ -56,9 +57,14 @@ class GraphQLWebSocket:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
+        address = websocket.client.host if websocket.client else ""
         try:
-            with self._caps.sockets.hold(websocket.client.host if websocket.client else ""):
-                await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
+            self._caps.sockets.take(address)
         except CapReached as exc:
             retry = {"retry-after": str(RETRY_AFTER_S)}
             await websocket.send_denial_response(json_error(429, "RATE_LIMITED", str(exc), retry))
+            return
+        try:
+            await self._sockets.serve(Socket(websocket, self._replica, self._operations, self._limits))
+        finally:
+            self._caps.sockets.give_back(address)
