@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from bson import encode
-from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateMany, UpdateOne
 
+from core.choices import Own, own, with_own
 from core.clock import utc_now
 from core.documents import FINISHED_TASK_TTL_S, TaskFailure
 from core.events import Cursor, StateChanged
@@ -26,7 +23,6 @@ TIMELINE_LENGTH = 500
 """Entries a timeline keeps; the oldest go first."""
 SHARED_BYTES = 1_000_000
 """What one write carries for many tasks, at most; a change that is larger by itself has a write of its own."""
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 
 
 @dataclass(frozen=True)
@@ -112,39 +108,24 @@ def _shared(alike: Sequence[Transition]) -> Iterator[UpdateOne | UpdateMany]:
     if len(alike) > 1 and all(each.changes is first.changes and each.entry is first.entry for each in alike):
         yield UpdateMany(first.expected.filter({"$in": [each.task_id for each in alike]}), first.update)
         return
-    size, members = 0, list[_Member]()
+    size, members = 0, list[tuple[Transition, Own]]()
     for transition in alike:
-        own = encode({"changes": transition.changes, "entry": transition.entry}, codec_options=_CODEC)
-        if members and size + len(own) > SHARED_BYTES:
+        its_own = own(transition.task_id, {"changes": transition.changes, "entry": transition.entry})
+        if members and size + its_own.size > SHARED_BYTES:
             yield _as_one(members)
             size, members = 0, []
-        size += len(own)
-        members.append(_Member(transition, RawBSONDocument(own)))
+        size += its_own.size
+        members.append((transition, its_own))
     yield _as_one(members)
 
 
-class _Member(NamedTuple):
-    transition: Transition
-    own: RawBSONDocument
-
-
-def _as_one(members: Sequence[_Member]) -> UpdateOne | UpdateMany:
-    first = members[0].transition
+def _as_one(members: Sequence[tuple[Transition, Own]]) -> UpdateOne | UpdateMany:
+    first = members[0][0]
     if len(members) == 1:
         return first.operation()
-    own = _choice(sorted(members, key=lambda member: member.transition.task_id))
-    changed = {"$let": {"vars": {"own": own}, "in": _changed("$$own.changes", "$$own.entry", first)}}
-    task_ids = [member.transition.task_id for member in members]
+    changed = with_own([its_own for _, its_own in members], _changed("$$own.changes", "$$own.entry", first))
+    task_ids = [transition.task_id for transition, _ in members]
     return UpdateMany(first.expected.filter({"$in": task_ids}), [{"$replaceWith": changed}])
-
-
-def _choice(members: Sequence[_Member]) -> dict[str, Any]:
-    """Return the expression for a task's own member, found by halves: no more is evaluated than leads to it."""
-    if len(members) == 1:
-        return {"$literal": members[0].own}
-    half = len(members) // 2
-    is_before = {"$lt": ["$_id", members[half].transition.task_id]}
-    return {"$cond": [is_before, _choice(members[:half]), _choice(members[half:])]}
 
 
 def change(

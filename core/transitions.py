@@ -4,17 +4,22 @@ Every function returns a Transition (core/transition.py): `filter` and `update` 
 that the same write puts on the timeline.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 
+from core.choices import own, with_own
 from core.clock import utc_now
 from core.documents import Lease, TaskFailure, TaskProgress
 from core.events import Cursor
 from core.states import CLAIMABLE, HELD, UNCLAIMED, TaskStatus
 from core.transition import Transition, change
+
+PROGRESS_AT_ONCE = 500
+"""Tasks whose progress shares a write: 1.2 KB each at most."""
 
 
 def progress_fields(progress: TaskProgress, at: datetime | None) -> dict[str, Any]:
@@ -22,12 +27,25 @@ def progress_fields(progress: TaskProgress, at: datetime | None) -> dict[str, An
     return {"progress": progress.model_dump(), "progress_at": at}
 
 
-def progress_write(task_id: UUID, cursor: Cursor, fields: dict[str, Any]) -> UpdateOne:
-    """Return the write of a running task's progress as of event `cursor`; a later write is never undone by it."""
-    return UpdateOne(
-        {"_id": task_id, "epoch": cursor.epoch, "n": {"$lt": cursor.n}, "status": {"$in": sorted(HELD)}},
-        {"$set": {**fields, "n": cursor.n}},
-    )
+class ProgressWrite(NamedTuple):
+    """The progress of a running task as of event `cursor`; `fields` are those of `progress_fields`."""
+
+    task_id: UUID
+    cursor: Cursor
+    fields: dict[str, Any]
+
+
+def progress_operations(writes: Sequence[ProgressWrite]) -> list[UpdateMany]:
+    """Return the operations of a bulk write that stores progress; what a task has of a later event stays."""
+    operations = []
+    for start in range(0, len(writes), PROGRESS_AT_ONCE):
+        some = writes[start : start + PROGRESS_AT_ONCE]
+        owns = [own(task_id, {**fields, "n": cursor.n, "epoch": cursor.epoch}) for task_id, cursor, fields in some]
+        is_newer = {"$and": [{"$eq": ["$epoch", "$$own.epoch"]}, {"$lt": ["$n", "$$own.n"]}]}
+        changed = with_own(owns, {"$cond": [is_newer, {"$mergeObjects": ["$$ROOT", "$$own"]}, "$$ROOT"]})
+        held = {"_id": {"$in": [write.task_id for write in some]}, "status": {"$in": sorted(HELD)}}
+        operations.append(UpdateMany(held, [{"$replaceWith": changed}]))
+    return operations
 
 
 def queued(task_id: UUID, epoch: int, *, by: str, is_published: bool = False) -> Transition:

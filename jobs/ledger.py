@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
@@ -17,7 +17,7 @@ from core.states import HELD
 from core.streams import StreamEvent
 from core.telemetry import get_logger
 from core.transition import Transition, for_each, operations
-from core.transitions import claimed, queued
+from core.transitions import ProgressWrite, claimed, progress_operations, queued
 
 LEASE_S = 10.0
 """How long a claim holds without a beat."""
@@ -150,9 +150,9 @@ class Ledger:
             for index, transition in enumerate(transitions)
         ]
 
-    async def record_progress(self, writes: Sequence[UpdateOne]) -> None:
+    async def record_progress(self, writes: Sequence[ProgressWrite]) -> None:
         """Store the latest progress of running tasks in one bulk write."""
-        await self._collection.bulk_write(list(writes), ordered=False)
+        await self._collection.bulk_write(progress_operations(writes), ordered=False)
 
     async def checkpoint(self, task_id: UUID, epoch: int, state: object) -> bool:
         """Store what the next attempt starts from. Returns False if `epoch` no longer holds the task."""

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
@@ -16,7 +15,7 @@ from core.clock import utc_now
 from core.events import Progressed, StateChanged
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
-from core.transitions import progress_write
+from core.transitions import ProgressWrite
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
 from jobs.metrics import PUBLISH_LAG
@@ -40,7 +39,7 @@ class Announcer:
         self._ledger = ledger
         self._states: deque[StreamEvent] = deque(maxlen=STATES_KEPT)
         self._speaking: dict[Attempt, None] = {}
-        self._unrecorded: dict[Attempt, UpdateOne] = {}
+        self._unrecorded: dict[Attempt, ProgressWrite] = {}
         self._wake = asyncio.Event()
 
     def tell(self, *events: StreamEvent) -> None:
@@ -108,7 +107,7 @@ class Announcer:
         attempt.sent_at = now
         events = attempt.take_news()
         if events and isinstance(events[-1].event, Progressed):  # The document's id is that of its progress.
-            self._unrecorded[attempt] = progress_write(attempt.task_id, events[-1].cursor, attempt.told())
+            self._unrecorded[attempt] = ProgressWrite(attempt.task_id, events[-1].cursor, attempt.told())
         return events
 
     async def record_forever(self) -> None:

@@ -65,9 +65,7 @@ async def test_srv_name_leads_to_an_encrypted_server(
 async def test_srv_name_that_dns_does_not_know_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with name_server({}, monkeypatch):
         unknown = settings.model_copy(update={"mongo_url": "mongodb+srv://me:hush@db.0.1/", "startup_wait_s": 0})
-        with pytest.raises(
-            StartupError, match=r"db\.0\.1/ did not answer within 0 s \(ConfigurationError\)"
-        ) as told:
+        with pytest.raises(StartupError, match=r"db\.0\.1/ did not answer within 0 s \(ConfigurationError\)") as told:
             await open_mongo(unknown)
         assert "hush" not in str(told.value)
 

@@ -10,12 +10,12 @@ from pymongo.errors import BulkWriteError
 
 from core.clock import utc_now
 from core.connections import MongoClient
-from core.documents import Task, TaskFailure, TimelineEntry
+from core.documents import Task, TaskFailure, TaskProgress, TimelineEntry
 from core.events import Cursor, encode_event
 from core.messages import TaskMessage
 from core.states import TaskStatus
 from core.transition import Transition, operations
-from core.transitions import failed, succeeded
+from core.transitions import ProgressWrite, failed, progress_fields, succeeded
 from jobs.ledger import Ledger, is_too_large
 from tests.integration.jobs.conftest import Launch, Submit, until
 
@@ -188,3 +188,31 @@ async def test_what_came_from_a_broker_is_noted_as_published_unless_that_is_know
                 assert stored.published_at >= before - timedelta(milliseconds=1)
             else:
                 assert stored.published_at is None
+
+
+async def test_progress_of_many_is_stored_but_never_that_of_an_older_event_or_epoch_or_of_an_ended_task(
+    mongo: MongoClient,
+) -> None:
+    tasks = [await running() for _ in range(6)]
+    later, taken, over = tasks[3:]
+    collection = Task.get_pymongo_collection()
+    await collection.update_one({"_id": later.id}, {"$set": {"n": 7}})
+    await collection.update_one({"_id": taken.id}, {"$set": {"epoch": 3}})
+    await collection.update_one({"_id": over.id}, {"$set": {"status": "SUCCEEDED"}})
+    before = {task.id: await collection.find_one({"_id": task.id}) for task in (later, taken, over)}
+    at = utc_now()
+    writes = [
+        ProgressWrite(task.id, Cursor(2, 5 + number), progress_fields(TaskProgress(current=number, message="$n"), at))
+        for number, task in enumerate(tasks)
+    ]
+    writes[3] = writes[3]._replace(cursor=Cursor(2, 7))
+    shuffle(writes)
+    await Ledger("test").record_progress(writes)
+    for number, task in enumerate(tasks[:3]):
+        stored = await Task.get(task.id)
+        assert stored is not None
+        assert (stored.n, stored.progress) == (5 + number, TaskProgress(current=number, message="$n"))
+        assert stored == task.model_copy(
+            update={"n": 5 + number, "progress": stored.progress, "progress_at": stored.progress_at}
+        )
+    assert {ident: await collection.find_one({"_id": ident}) for ident in before} == before

@@ -10,7 +10,17 @@ from core.events import Cursor, Event, Progressed, encode_event, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.transition import Transition
-from core.transitions import cancelling, claimed, failed, progress_fields, progress_write, queued, requeued, succeeded
+from core.transitions import (
+    ProgressWrite,
+    cancelling,
+    claimed,
+    failed,
+    progress_fields,
+    progress_operations,
+    queued,
+    requeued,
+    succeeded,
+)
 
 
 class Writer:
@@ -94,8 +104,8 @@ class Writer:
 
     async def save_progress(self) -> None:
         """Store the latest progress, as the holder does once a second."""
-        write = progress_write(self.task_id, self.cursor, self.told)
-        await Task.get_pymongo_collection().bulk_write([write])
+        write = ProgressWrite(self.task_id, self.cursor, self.told)
+        await Task.get_pymongo_collection().bulk_write(progress_operations([write]))
 
     @property
     def next(self) -> Cursor:
