@@ -1,7 +1,11 @@
-"""Each load script on a real stack for a moment: it does what it says, and notices what is wrong."""
+"""The load scripts on a real stack, all at once for half a minute: each does what it says, and nothing fails.
+
+Their bounds of time are for a machine that does nothing else; here only that each is judged is looked at.
+"""
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,6 +15,8 @@ from tests.load.memory import watched
 from tests.load.script import SCRIPTS, run_script
 from tests.running_stack import PROJECT, RunningStack
 
+SECONDS = 30
+RATE = 2
 MEASURED = {
     "items": {"read"},
     "submit": {"submit"},
@@ -24,13 +30,24 @@ def test_every_script_is_known() -> None:
     assert {path.stem for path in (PROJECT / "loadtest").glob("*.js")} == {*SCRIPTS, "load"}
 
 
+@pytest.fixture(scope="module")
+def runs(stack: RunningStack) -> "dict[str, subprocess.CompletedProcess[str]]":
+    """How each script went."""
+    with ThreadPoolExecutor(len(SCRIPTS)) as pool:
+        begun = {name: pool.submit(run_script, name, stack.url, seconds=SECONDS, rate=RATE) for name in SCRIPTS}
+        return {name: run.result() for name, run in begun.items()}
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script_measures_what_it_says_and_nothing_fails(stack: RunningStack, name: str) -> None:
-    done = run_script(name, stack.url, seconds=4, rate=4)
+def test_script_measures_what_it_says_and_nothing_fails(
+    runs: "dict[str, subprocess.CompletedProcess[str]]", name: str
+) -> None:
+    done = runs[name]
     rows = {line.split("|")[1].strip(): int(line.split("|")[2]) for line in table(done.stdout)}
     assert rows.keys() - {"turn"} == MEASURED[name], done.stdout + done.stderr
-    assert rows["turn"] == 16, done.stdout
+    assert rows["turn"] == SECONDS * RATE, done.stdout
     assert "* held: failed turns 0.00 %" in done.stdout
+    assert (done.returncode == 0) == ("**BROKEN**" not in done.stdout)
 
 
 def test_memory_of_each_process_is_told(stack: RunningStack) -> None:
