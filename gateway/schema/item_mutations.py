@@ -9,10 +9,12 @@ from strawberry import UNSET
 from core import documents
 from core.clock import utc_now
 from core.errors import BadUserInput, NotFound
-from core.ids import parse_id
+from core.ids import new_id, parse_id
 from core.items import validate_description, validate_metadata, validate_name
 from gateway.guard.directives import ListSize
-from gateway.schema.fields import mutation
+from gateway.schema.columns import Views
+from gateway.schema.fields import ContextInfo, mutation
+from gateway.schema.item_view import ItemView
 from gateway.schema.items import ItemType, find_item
 from gateway.schema.scalars import JSON
 
@@ -32,17 +34,22 @@ class CreateItemInput:
     description: str | None = strawberry.field(default=UNSET, description="A longer text, at most 10,000 characters.")
     metadata: JSON | None = strawberry.field(default=UNSET, description=f"{_METADATA_HELP} Null means none.")
 
-    def document(self, field: str) -> documents.Item:
-        """Return the item, not yet stored. Raises BadUserInput naming the value below `field` that is wrong."""
+    def document(self, field: str) -> dict[str, Any]:
+        """Return the item as it is to be stored. Raises BadUserInput naming the value below `field` that is wrong."""
         validate_name(self.name, f"{field}.name")
         description = self.description if self.description is not UNSET else None
         validate_description(description, f"{field}.description")
         metadata: Any = {} if self.metadata is UNSET or self.metadata is None else self.metadata
         validate_metadata(metadata, f"{field}.metadata")
         now = utc_now()
-        return documents.Item(
-            name=self.name, description=description, metadata=metadata, created_at=now, updated_at=now
-        )
+        return {
+            "_id": new_id(),
+            "name": self.name,
+            "description": description,
+            "metadata": metadata,
+            "created_at": now,
+            "updated_at": now,
+        }
 
 
 @strawberry.input(description="What to change of an item; what is left out stays as it is.")
@@ -80,8 +87,10 @@ class ItemMutation:
     @mutation(ItemType, description="Make an item.")
     async def create_item(
         self, input: Annotated[CreateItemInput, strawberry.argument(description="The new item.")]
-    ) -> documents.Item:
-        return await input.document("input").insert()
+    ) -> ItemView:
+        document = input.document("input")
+        await documents.Item.get_pymongo_collection().insert_one(document)
+        return ItemView(document)
 
     @mutation(
         list[ItemType],
@@ -93,20 +102,23 @@ class ItemMutation:
         inputs: Annotated[
             list[CreateItemInput], strawberry.argument(description="The new items; they keep this order.")
         ],
-    ) -> list[documents.Item]:
+    ) -> Views[ItemView]:
         if not 1 <= len(inputs) <= MAX_ITEMS:
             raise BadUserInput("inputs", f"1 to {MAX_ITEMS:,} items", got=len(inputs))
-        items = [input.document(f"inputs.{index}") for index, input in enumerate(inputs)]
-        await documents.Item.insert_many(items)
-        return items
+        made = [input.document(f"inputs.{index}") for index, input in enumerate(inputs)]
+        await documents.Item.get_pymongo_collection().insert_many(made)
+        return Views(made, ItemView)
 
     @mutation(ItemType, description="Change an item; NOT_FOUND if there is none with this id.")
     async def update_item(
-        self, id: ItemId, input: Annotated[UpdateItemInput, strawberry.argument(description="What to change.")]
-    ) -> documents.Item:
+        self,
+        info: ContextInfo,
+        id: ItemId,
+        input: Annotated[UpdateItemInput, strawberry.argument(description="What to change.")],
+    ) -> ItemView:
         changes = input.changes()
         if not changes:
-            return await find_item(id)
+            return await find_item(info, id)
         changed = await documents.Item.get_pymongo_collection().find_one_and_update(
             {"_id": parse_id(id)},
             {"$set": {**changes, "updated_at": utc_now()}},
@@ -114,8 +126,7 @@ class ItemMutation:
         )
         if changed is None:
             raise NotFound("item", id)
-        item: documents.Item = documents.Item.model_validate(changed)
-        return item
+        return ItemView(changed)
 
     @mutation(strawberry.ID, description="Remove an item and return its id; NOT_FOUND if there is none with this id.")
     async def delete_item(self, id: ItemId) -> strawberry.ID:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -139,9 +140,20 @@ class ItemFilter:
     created_to: datetime | None = strawberry.field(default=UNSET, description="Made before this moment.")
 
 
-async def find_item(ident: str) -> documents.Item:
-    """Return the item with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
-    item = await documents.Item.get(parse_id(ident))
+def _stored_fields(info: ContextInfo) -> list[str]:
+    return [STORED[name] for name in selected(info) if name in STORED]
+
+
+async def read_item(info: ContextInfo, ident: UUID) -> ItemView | None:
+    """Read what is asked of the item with this id, None if there is none."""
+    wanted = dict.fromkeys(("_id", *_stored_fields(info)), 1)
+    document = await documents.Item.get_pymongo_collection().find_one({"_id": ident}, wanted)
+    return None if document is None else ItemView(document)
+
+
+async def find_item(info: ContextInfo, ident: str) -> ItemView:
+    """Read what is asked of the item with this id. Raises BadUserInput if it is no UUID, NotFound if there is none."""
+    item = await read_item(info, parse_id(ident))
     if item is None:
         raise NotFound("item", ident)
     return item
@@ -152,8 +164,10 @@ class ItemQuery:
     """The roots that read items."""
 
     @query(ItemType, description="The item with this id; NOT_FOUND if there is none.")
-    async def item(self, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]) -> documents.Item:
-        return await find_item(id)
+    async def item(
+        self, info: ContextInfo, id: Annotated[strawberry.ID, strawberry.argument(description="Its UUID.")]
+    ) -> ItemView:
+        return await find_item(info, id)
 
     @query(ItemConnection, "Items, a page at a time.", page_size(DEFAULT_FIRST, MAX_FIRST))
     async def items(
@@ -173,6 +187,6 @@ class ItemQuery:
             first=first,
             after=after,
             view=ItemView,
-            fields=[STORED[name] for name in selected(info) if name in STORED],
+            fields=_stored_fields(info),
             reads=info.context.reads,
         )
