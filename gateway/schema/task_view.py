@@ -16,14 +16,14 @@ SHOWN_TIMELINE = 10
 
 def capped(number: int) -> int:
     """Return what a GraphQL Int holds of a number of steps."""
-    return max(0, min(number, INT_MAX))
+    return number if 0 <= number <= INT_MAX else max(0, min(number, INT_MAX))
 
 
 def percent_of(current: int, total: int | None) -> float | None:
     """Return how far so many steps are, 0 to 100; None without a total."""
     if not total or total < 0:
         return None
-    return round(max(0.0, min(100.0 * current / total, 100.0)), 2)
+    return round(100.0 * current / total, 2) if 0 <= current <= total else 0.0 if current < 0 else 100.0
 
 
 @dataclass(frozen=True, slots=True)
