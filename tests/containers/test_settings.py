@@ -63,7 +63,8 @@ def variables(settings: type[BaseSettings]) -> set[str]:
 def test_every_setting_reaches_the_processes_that_read_it(role: str) -> None:
     changed = dict.fromkeys(assignments(FOR_PROCESSES), "changed")
     found = container_environment(COMPOSE["services"][role], changed)
-    fixed = FIXED | ({"HEADWAY_TRUSTED_PROXIES": "172.30.250.0/24"} if role == "gateway" else {})
+    own = {"HEADWAY_TRUSTED_PROXIES": "172.30.250.0/24"} if role == "gateway" else {"HEADWAY_JWT_SECRET": ""}
+    fixed = FIXED | own
     assert {name: value for name, value in found.items() if name in changed} == changed | fixed
 
 
