@@ -34,7 +34,7 @@ def configure_logging(settings: Settings, role: str) -> None:
     if settings.log_format == "json":
         # Our own lines go straight to their end: two of them a request took a quarter of what the request did.
         renderer = structlog.processors.JSONRenderer(lambda event, **options: _as_json(event, **options).decode())
-        own, factory = [_line], _writers(sys.stderr.buffer)
+        own, factory = [_line], structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
         own = [*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     structlog.configure(
@@ -43,6 +43,8 @@ def configure_logging(settings: Settings, role: str) -> None:
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
+    is_direct = settings.log_format == "json" and level <= logging.INFO
+    _Process.turns = _Turns(sys.stderr.buffer, own) if is_direct else None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -65,7 +67,7 @@ def _line(logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
     structlog.contextvars.merge_contextvars(logger, method, event)
     add_trace(logger, method, event)
     event["level"], event["logger"] = method, logger.name
-    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event["timestamp"] = datetime.now(UTC)
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, method, event)
     return _as_json(event, repr)
@@ -74,32 +76,42 @@ def _line(logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
 def _as_json(event: Any, default: Callable[[Any], Any]) -> bytes:
     """Return a line; what orjson refuses, such as half a surrogate pair, the standard library writes."""
     try:
-        return orjson.dumps(event, default)
+        return orjson.dumps(event, default, orjson.OPT_UTC_Z)
     except TypeError:
-        return json.dumps(event, default=default).encode()
+        return json.dumps(event, default=lambda value: _moment(value) or default(value)).encode()
+
+
+def _moment(value: Any) -> str | None:
+    """Return a moment as orjson writes it, None for anything else."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else None
 
 
 class _Turns:
-    """A file whose lines reach it together, at the end of the event loop's turn that they were said in."""
+    """Lines that reach a file together, at the end of the event loop's turn that they were said in."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, processors: list[structlog.typing.Processor]) -> None:
         self._file = file
+        self._processors = processors
         self._waiting: deque[bytes] = deque()
         self._flushing: asyncio.AbstractEventLoop | None = None
-        self.write = self._waiting.append
         atexit.register(self._flush)
 
-    def flush(self) -> None:
-        """Write what waits soon; at once where no loop runs."""
+    @property
+    def is_at_work(self) -> bool:
+        """Whether lines go this way: not while a test has put its own processors in place of ours."""
+        return self._processors[:1] == [_line]
+
+    def say(self, line: bytes) -> None:
+        """Write a line soon; at once where no loop runs."""
+        self._waiting.append(line)
         if self._flushing is not None and self._flushing.is_running():
             return
         try:
-            loop = asyncio.get_running_loop()
+            self._flushing = asyncio.get_running_loop()
         except RuntimeError:
             self._flush()
-            return
-        self._flushing = loop
-        loop.call_soon(self._flush)
+        else:
+            self._flushing.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
@@ -108,26 +120,34 @@ class _Turns:
         self._file.flush()
 
 
-def _writers(file: BinaryIO) -> Callable[..., structlog.BytesLogger]:
-    turns: Any = _Turns(file)
+class _Process:
+    """Where this process's lines of requests go: None for the way of all others."""
 
-    def make(name: str, is_frequent: bool = False) -> structlog.BytesLogger:
-        return structlog.BytesLogger(turns if is_frequent else file, name=name)
+    turns: _Turns | None = None
 
-    return make
+
+class RequestLogger:
+    """A module's logger of what happens with every request, at the level info.
+
+    Its lines reach the system together with those of the same turn of the event loop, at the turn's end. Those of a
+    process that is killed before are lost.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._log = get_logger(name)
+
+    def info(self, event: str, **facts: Any) -> None:
+        """Say it as the module's usual logger would."""
+        turns = _Process.turns
+        if turns is not None and turns.is_at_work:
+            facts["event"] = event
+            turns.say(_line(self, "info", facts) + b"\n")
+        else:
+            self._log.info(event, **facts)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module; events are short constant sentences, facts go into keyword arguments."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
-    return logger
-
-
-def get_request_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return a module's logger of what happens with every request.
-
-    Its lines reach the system together with those of the same turn of the event loop, at the turn's end. Those of a
-    process that is killed before are lost.
-    """
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name, True)
     return logger

@@ -7,12 +7,12 @@ import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.telemetry import get_request_logger
+from core.telemetry import RequestLogger
 from gateway.correlation import CORRELATION_ID, HEADER, choose_correlation_id
 from gateway.transports.call import Answering, fields_of
 from gateway.transports.hosts import Hosts, refuse_host
 
-log = get_request_logger(__name__)
+log = RequestLogger(__name__)
 
 GRAPHQL = "/graphql"
 MAX_PATH_CHARS = 200

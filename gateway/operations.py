@@ -14,7 +14,7 @@ from graphql import GraphQLError, get_variable_values
 from graphql.execution.values import VariableValues
 
 from core.errors import RateLimited
-from core.telemetry import get_request_logger
+from core.telemetry import RequestLogger
 from gateway.context import OperationContext
 from gateway.errors import mask
 from gateway.frames import Frames
@@ -40,7 +40,7 @@ MAX_COERCION_ERRORS = 50
 
 NO_VALUES = VariableValues({}, {})
 
-log = get_request_logger(__name__)
+log = RequestLogger(__name__)
 
 
 class Refused(Exception):
