@@ -110,6 +110,7 @@ async def test_state_of_uvicorns_websocket_that_ours_looks_at_is_there(config: E
     connection = WebSocketConnection(config, ServerState(), {}, asyncio.get_running_loop())
     assert (connection.handshake_initiated, connection.handshake_complete) == (False, False)
     assert (connection.close_sent, connection.disconnected, connection.read_paused) == (False, False, False)
+    assert vars(connection) == {}, "there is a slot for each"
     theirs = WebSocketsSansIOProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     assert (type(theirs.writable), type(theirs.queue)) == (asyncio.Event, asyncio.Queue)
     used = re.findall(r"self\.(?:writable|queue)\.(\w+)", inspect.getsource(WebSocketsSansIOProtocol))
