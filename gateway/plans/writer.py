@@ -123,6 +123,28 @@ class Writer:
     def _write_object(
         self, type_: GraphQLObjectType, place: Place, columns: Columns | None, checks: list[str]
     ) -> Written:
+        readings, answer = self._write_fields(type_, place, columns)
+        of_object = self._code.name("o")
+        self._code.add(f"def {of_object}(s, x):", *checks)
+        self._code.add(*(f" {variable} = {reading.of_object}" for variable, reading in readings), *answer)
+        of_dict = of_object  # What says of itself what it is, is no stored JSON.
+        if type_.is_type_of is None:
+            of_dict = self._code.name("g")
+            self._code.add(f"def {of_dict}(s, x):", " get = s.get")
+            self._code.add(*(f" {variable} = {reading.of_dict}" for variable, reading in readings), *answer)
+        if columns is None:
+            return Written(of_object, of_dict)
+        of_document = self._code.name("d")
+        by_view = not all(reading.of_document for _, reading in readings)
+        view = [f" s = {self._code.constant(columns.view)}(d)"] if by_view else []
+        reads = [f" {variable} = {reading.of_document or reading.of_object}" for variable, reading in readings]
+        self._code.add(f"def {of_document}(d, x):", *view, *reads, *answer)
+        return Written(of_object, of_dict, of_document)
+
+    def _write_fields(
+        self, type_: GraphQLObjectType, place: Place, columns: Columns | None
+    ) -> tuple[list[tuple[str, Reading]], list[str]]:
+        """Return by which variables the fields of an object are read, and the lines that make the answer of these."""
         selected = self._scope.fields_below(type_, place.details)
         self._ledger.repeats |= repeat(selected)
         readings: list[tuple[str, Reading]] = []
@@ -140,22 +162,7 @@ class Writer:
             readings.append((variable, reading))
             values.append(f"{self._code.constant(key)}: {value}")
         made = f"{{{', '.join(values)}}}"
-        answer = "\n".join([f" r = {made}", *waits, " return r"]) if waits else f" return {made}"
-        of_object = self._code.name("o")
-        self._code.add(f"def {of_object}(s, x):", *checks)
-        self._code.add(*(f" {variable} = {reading.of_object}" for variable, reading in readings), answer)
-        of_dict = of_object  # What says of itself what it is, is no stored JSON.
-        if type_.is_type_of is None:
-            of_dict = self._code.name("g")
-            self._code.add(f"def {of_dict}(s, x):", " get = s.get")
-            self._code.add(*(f" {variable} = {reading.of_dict}" for variable, reading in readings), answer)
-        of_document = self._code.name("d")
-        if columns is not None:
-            by_view = not all(reading.of_document for _, reading in readings)
-            view = [f" s = {self._code.constant(columns.view)}(d)"] if by_view else []
-            reads = [f" {variable} = {reading.of_document or reading.of_object}" for variable, reading in readings]
-            self._code.add(f"def {of_document}(d, x):", *view, *reads, answer)
-        return Written(of_object, of_dict, of_document)
+        return readings, [f" r = {made}", *waits, " return r"] if waits else [f" return {made}"]
 
     def _write_field(self, variable: str, key: str, place: Place | str, columns: Columns | None) -> tuple[Reading, str]:
         """Return how a field, or a type's name, is read, and the code that makes of it what the response holds."""
