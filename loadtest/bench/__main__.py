@@ -132,7 +132,7 @@ def facts_of(plan: Plan) -> str:
     command = f'make bench ARGS="{given}"' if given else "make bench"
     return (
         f"{datetime.now(UTC):%d %B %Y %H:%M} UTC; {described()}; Python {sys.version.partition(' ')[0]}; `{command}`: "
-        f"{plan.repeats} repeats, {plan.seconds:g} s a turn of reading and following."
+        f"{plan.repeats} repeats where nothing else is said, {plan.seconds:g} s a turn of reading and following."
     )
 
 

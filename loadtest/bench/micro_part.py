@@ -32,7 +32,7 @@ def micro(folder: Path, plan: Plan) -> Found:
     rows = [(part, spread(Spread.of([taken[part] for taken in repeats]), 1)) for part in repeats[0]]
     own, theirs = FIRST_SIGHT
     first_sight = Spread.of([taken[own] / taken[theirs] for taken in repeats])
-    text = rows_of(("part", "µs of processor time, the least of many"), rows)
+    text = rows_of(("part", f"µs of processor time: the least of many calls, in {len(repeats)} runs"), rows)
     text += f"\n\nThe first sight of a document takes {spread(first_sight, 2)} times what graphql-core takes for it."
     return Found("micro", "parts", 1, text, {"first sight": first_sight}, figures=repeats)
 

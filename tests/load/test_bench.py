@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from loadtest.bench import report, results
+from loadtest.bench.__main__ import PAGE, PARTS
 from loadtest.bench.asking import Clients, NoAnswer, http_request, is_whole, unchunked
 from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
 from loadtest.bench.figures import Contest, Spread, Turn
@@ -65,6 +66,14 @@ def tables(page: Path) -> list[list[list[str]]]:
 def names(table: list[list[str]]) -> set[str]:
     """Return the contestants of a table."""
     return {row[0] for row in table}
+
+
+@pytest.mark.parametrize("part", [*PARTS, "goals"])
+def test_page_has_a_place_for_each_part(part: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    results.put(page, part, "What was found.")
+    assert f"<!-- bench {part} -->\nWhat was found.\n" in page.read_text(encoding="utf-8")
 
 
 def test_quick_look_is_not_written_into_the_page() -> None:
