@@ -44,7 +44,8 @@ class Transition:
     """One compare-and-set. `cursor` is its event's id, known before the write.
 
     `changes` are the fields that it sets, `attempts` what it adds to the attempt, and `entry` is what it puts on the
-    timeline, but for the attempt. With `published_at` it has been published by then, if that is not yet known.
+    timeline, but for the attempt. With `published_at` it has been published by then, if that is not yet known. `passed`
+    goes onto the timeline first if the task is still PENDING, which then passes through that status by the same write.
     """
 
     task_id: UUID
@@ -55,6 +56,7 @@ class Transition:
     entry: dict[str, Any]
     attempts: int
     published_at: datetime | None
+    passed: dict[str, Any] | None
 
     @property
     def filter(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def operations(transitions: Sequence[Transition]) -> list[UpdateOne | UpdateMany
     def likeness(transition: Transition) -> tuple[Any, ...]:
         expected = transition.expected
         times = str(expected.lease_ended_by), str(transition.published_at)
-        return expected.epoch, sorted(expected.statuses), times, transition.attempts
+        return expected.epoch, sorted(expected.statuses), times, transition.attempts, transition.passed is None
 
     return [
         operation
@@ -142,11 +144,13 @@ def change(
     attempts: int = 0,
     lease_ended_by: datetime | None = None,
     is_published: bool = False,
+    passing: Transition | None = None,
 ) -> Transition:
     """Return the change to `status` of a task that has one of the expected ones, under the event's id `cursor`.
 
     `fields` are set with it, `attempts` is added to the attempt; with `lease_ended_by` the change is made only if the
-    lease had ended by then. `is_published` says that the broker had the task.
+    lease had ended by then. `is_published` says that the broker had the task. `passing` is the change that a PENDING
+    task has not seen yet.
     """
     now = utc_now()
     entry = {
@@ -163,7 +167,8 @@ def change(
     if status in TERMINAL:
         changes |= _fields_of_end(now, error)
     expected = Expected(expect_epoch, expect, lease_ended_by)
-    return Transition(task_id, cursor, status, expected, changes, entry, attempts, now if is_published else None)
+    published_at, passed = now if is_published else None, passing.entry if passing else None
+    return Transition(task_id, cursor, status, expected, changes, entry, attempts, published_at, passed)
 
 
 def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
@@ -180,8 +185,11 @@ def _fields_of_end(now: datetime, error: TaskFailure | None) -> dict[str, Any]:
 def _changed(changes: Any, entry: Any, like: Transition) -> dict[str, Any]:
     """Return the expression of a changed task, for expressions that give the fields to set and the new entry."""
     attempt = {"$add": ["$attempt", like.attempts]}
-    entries = [{"$mergeObjects": [entry, {"attempt": attempt}]}]
-    timeline = {"$slice": [{"$concatArrays": ["$timeline", entries]}, -TIMELINE_LENGTH]}
+    entries: list[Any] = ["$timeline", [{"$mergeObjects": [entry, {"attempt": attempt}]}]]
+    if like.passed is not None:
+        passed = [{"$mergeObjects": [{"$literal": like.passed}, {"attempt": "$attempt"}]}]
+        entries.insert(1, {"$cond": [{"$eq": ["$status", TaskStatus.PENDING.value]}, passed, []]})
+    timeline = {"$slice": [{"$concatArrays": entries}, -TIMELINE_LENGTH]}
     made: dict[str, Any] = {"attempt": attempt, "timeline": timeline}
     if like.published_at is not None:
         made["published_at"] = {"$ifNull": ["$published_at", like.published_at]}

@@ -69,6 +69,7 @@ def claimed(
 ) -> Transition:
     """PENDING or QUEUED → RUNNING: the worker that wins holds `epoch + 1` from here on.
 
+    A worker may be quicker than the bridge's mark: then the claim stores the bridge's change too, as the worker's own.
     `token` is fresh for each batch, so that one find tells which of a batch's claims were won.
     """
     now = utc_now()
@@ -81,6 +82,7 @@ def claimed(
         by=worker,
         attempts=1,
         is_published=is_published,
+        passing=queued(task_id, epoch, by=worker),
         fields={
             "claim": token,
             "lease": Lease(worker=worker, until=lease_until).model_dump(),

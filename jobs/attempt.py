@@ -85,6 +85,12 @@ class Attempt:
         """Whether something waits to be sent."""
         return self._news is not None or bool(self._lines)
 
+    def claimed(self) -> list[StreamEvent]:
+        """Return the events that its claim stored: that it is queued, if nobody had said so, and that it runs."""
+        *_, runs = timeline = self.task.timeline[-2:]
+        stored = [entry for entry in timeline if entry is runs or (entry.n, entry.by) == (2, runs.by)]
+        return [StreamEvent(self.task_id, entry.cursor, entry.event()) for entry in stored]
+
     def interrupt(self, why: Interruption) -> None:
         """Ask the attempt to stop; the first reason stands, but a lost epoch overrides every other."""
         if self.interruption is None or why is Interruption.FENCED:

@@ -77,8 +77,7 @@ class Runner:
 
     async def _run(self, attempt: Attempt) -> TaskStatus | None:
         task = attempt.task
-        claimed = StreamEvent(task.id, task.cursor, task.timeline[-1].event())
-        self._announcer.tell(claimed)
+        self._announcer.tell(*attempt.claimed())
         kind = self._kinds.get(task.kind)
         outcome: Outcome
         if attempt.interruption is not None:

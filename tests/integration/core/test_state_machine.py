@@ -88,6 +88,8 @@ class Transitions(RuleBasedStateMachine):
         wins = age == 0 and self.status in expected
         assert result.modified_count == int(wins)
         if wins:
+            if name == "claimed" and self.status is TaskStatus.PENDING:
+                self.told.append(Cursor(self.epoch, 2))
             self.status = transition.status
             self.epoch, self.n = transition.cursor
             self.attempt += name == "claimed"

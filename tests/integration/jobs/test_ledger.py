@@ -16,6 +16,7 @@ from core.messages import TaskMessage
 from core.states import TaskStatus
 from core.transition import Transition, operations
 from core.transitions import ProgressWrite, failed, progress_fields, succeeded
+from jobs.attempt import Attempt
 from jobs.ledger import Ledger, is_too_large
 from tests.integration.jobs.conftest import Launch, Submit, until
 
@@ -166,6 +167,32 @@ async def test_claim_of_one_alone_is_that_of_one_among_others(mongo: MongoClient
         (TaskStatus.RUNNING, 2, 1, {"number": number}) for number in range(count)
     ]
     assert await ledger.claim(tickets) == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_claim_ahead_of_the_mark_stores_and_tells_that_the_task_was_queued(
+    mongo: MongoClient, count: int
+) -> None:
+    fields: dict[str, Any] = {"kind": "k", "max_attempts": 3, "timeout_s": 60.0, "input": {}}
+    early = [await Task(status=TaskStatus.PENDING, **fields).insert() for _ in range(count)]
+    marked = [await Task(status=TaskStatus.PENDING, **fields).insert() for _ in range(count)]
+    bridge, worker = Ledger("bridge"), Ledger("worker")
+    assert all(await bridge.mark_queued([TaskMessage(task.id, 1) for task in marked], is_repeat=False))
+    for tasks, by, told in ((early, "worker", 2), (marked, "bridge", 1)):
+        tickets = [TaskMessage(task.id, 1) for task in tasks]
+        won = await worker.claim(tickets)
+        assert len(won) == count
+        assert await bridge.mark_queued(tickets, is_repeat=False) == [None] * count
+        for task in won:
+            entries = [(entry.cursor, entry.status, entry.by, entry.attempt) for entry in task.timeline]
+            assert entries == [
+                (Cursor(1, 2), TaskStatus.QUEUED, by, 0),
+                (Cursor(2, 1), TaskStatus.RUNNING, "worker", 1),
+            ]
+            events = Attempt(task, lambda _: None).claimed()
+            assert [(event.cursor, event.event) for event in events] == [
+                (entry.cursor, entry.event()) for entry in task.timeline[-told:]
+            ]
 
 
 async def test_what_came_from_a_broker_is_noted_as_published_unless_that_is_known(mongo: MongoClient) -> None:
