@@ -194,7 +194,9 @@ class Channels:
             except TimeoutError:
                 if self._current is not pubsub:
                     return
-                if loop.time() - self._heard_at > SILENCE_S:
+                now = loop.time()
+                # A loop that was held up has not read yet what came meanwhile, which says nothing of the connection.
+                if now - self._heard_at > SILENCE_S and now - ping_at < PING_EVERY_S:
                     raise ConnectionLost(f"Redis said nothing for {SILENCE_S:g} s") from None
                 await pubsub.ping()
                 ping_at = loop.time() + PING_EVERY_S
