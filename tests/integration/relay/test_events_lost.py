@@ -28,14 +28,14 @@ async def test_what_was_trimmed_is_a_gap_between_the_states(relay: Relay, submit
     await writer.succeed()
     seen = await collected(relay, writer.task_id)
     check(seen)
-    kept = len(seen) - 4
+    kept = len(seen) - 5
     assert STREAM_LENGTH - 1 <= kept < TRIMMED
     told = [str(current) for current in range(TRIMMED - kept, TRIMMED)]
-    assert seen.words == ["PENDING", "RUNNING", "gap", *told, "SUCCEEDED"]
-    gap = seen[2].event
+    assert seen.words == ["PENDING", "QUEUED", "RUNNING", "gap", *told, "SUCCEEDED"]
+    gap = seen[3].event
     assert isinstance(gap, Gap)
-    assert (gap.after, gap.before) == (Cursor(2, 1), seen[3].cursor)
-    assert await collected(relay, writer.task_id, seen[2].cursor) == seen[3:], "a gap is told of once"
+    assert (gap.after, gap.before) == (Cursor(2, 1), seen[4].cursor)
+    assert await collected(relay, writer.task_id, seen[3].cursor) == seen[4:], "a gap is told of once"
 
 
 async def test_an_expired_stream_leaves_the_states_and_gaps_where_more_may_have_been(
@@ -65,7 +65,7 @@ async def test_a_task_that_said_nothing_has_no_gap_without_its_stream(
     await writer.claim()
     await writer.succeed()
     await redis.delete(writer.stream)
-    assert (await collected(relay, writer.task_id)).words == ["PENDING", "RUNNING", "SUCCEEDED"]
+    assert (await collected(relay, writer.task_id)).words == ["PENDING", "QUEUED", "RUNNING", "SUCCEEDED"]
 
 
 async def test_an_event_stored_but_never_told_arrives_all_the_same(relay: Relay, submit: Submit) -> None:
@@ -102,7 +102,7 @@ async def test_a_slow_reader_is_told_what_it_missed_and_holds_up_nobody(relay: R
     assert "gap" not in fast.result().words
     seen += [told async for told in slow]
     check(seen)
-    assert seen.words[:3] == ["PENDING", "RUNNING", "gap"]
+    assert seen.words[:4] == ["PENDING", "QUEUED", "RUNNING", "gap"]
     assert len(seen) < TRIMMED
 
 
@@ -161,7 +161,19 @@ async def test_while_redis_is_away_events_are_rebuilt_and_what_is_lost_is_a_gap(
         assert seen[-1].delivery is Delivery.LIVE
         await writer.succeed()
     check(seen)
-    assert seen.words == ["PENDING", "RUNNING", "1", "gap", "3", "CANCELLING", "gap", "5", "back", "SUCCEEDED"]
+    assert seen.words == [
+        "PENDING",
+        "QUEUED",
+        "RUNNING",
+        "1",
+        "gap",
+        "3",
+        "CANCELLING",
+        "gap",
+        "5",
+        "back",
+        "SUCCEEDED",
+    ]
 
 
 async def test_a_cursor_that_only_redis_knew_goes_on_after_a_wipe(relay: Relay, redis: Redis, submit: Submit) -> None:
@@ -200,4 +212,4 @@ async def test_a_pubsub_connection_that_is_closed_again_and_again_makes_no_gap(
             await seen.until(str(current + 2))
         await writer.succeed()
     check(seen)
-    assert seen.words == ["PENDING", "RUNNING", *(str(current) for current in range(30)), "SUCCEEDED"]
+    assert seen.words == ["PENDING", "QUEUED", "RUNNING", *(str(current) for current in range(30)), "SUCCEEDED"]
