@@ -1,4 +1,4 @@
-"""What is set in .env reaches the processes in the containers, and .env.example has all that can be set."""
+"""What is set in .env or the shell reaches the processes in the containers; .env.example has all that can be set."""
 
 import re
 from pathlib import Path
@@ -34,6 +34,20 @@ FIXED = {
     "HEADWAY_TOKEN": "",
 }
 """What is the container's own: its addresses, ports and paths, and no client's token."""
+OF_ALL = {
+    *("HEADWAY_LOG_LEVEL", "HEADWAY_TRACES", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("HEADWAY_MONGO_POOL_MIN", "HEADWAY_MONGO_POOL_MAX"),
+}
+FROM_SHELL = {
+    "gateway": {
+        *("HEADWAY_AUTH", "HEADWAY_ALLOWED_HOSTS", "HEADWAY_INTROSPECTION", "HEADWAY_MAX_COST"),
+        *(f"HEADWAY_{name.upper()}" for name in IdentitySettings.model_fields if name.startswith("jwt_")),
+        *OF_ALL,
+    },
+    "bridge": {"HEADWAY_BRIDGE_WINDOW", *OF_ALL},
+    "worker": {"HEADWAY_WORKER_SLOTS", "HEADWAY_WORKER_PROCESSES", "HEADWAY_DRAIN_S", *OF_ALL},
+}
+"""What a variable of the shell, or of a file that `docker compose --env-file` names, changes too."""
 
 
 def assignments(text: str) -> dict[str, str]:
@@ -41,10 +55,15 @@ def assignments(text: str) -> dict[str, str]:
     return dict(re.findall(r"^#?([A-Z]\w+)=(.*)$", text, re.MULTILINE))
 
 
-def container_environment(service: dict[str, Any], dotenv: dict[str, str]) -> dict[str, str]:
-    """Return what compose gives a service's processes: its files, and over them `environment`, filled in from .env."""
+def container_environment(
+    service: dict[str, Any], dotenv: dict[str, str], shell: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Return what compose gives a service's processes: its files, and over them `environment`.
+
+    That is filled in from .env and, before it, from the shell.
+    """
     from_files = dotenv if {"path": ".env", "required": False} in service.get("env_file", ()) else {}
-    own = {name: filled(str(value), dotenv) for name, value in service["environment"].items()}
+    own = {name: filled(str(value), dotenv | (shell or {})) for name, value in service["environment"].items()}
     return from_files | own
 
 
@@ -66,6 +85,31 @@ def test_every_setting_reaches_the_processes_that_read_it(role: str) -> None:
     own = {"HEADWAY_TRUSTED_PROXIES": "172.30.250.0/24"} if role == "gateway" else {"HEADWAY_JWT_SECRET": ""}
     fixed = FIXED | own
     assert {name: value for name, value in found.items() if name in changed} == changed | fixed
+
+
+@pytest.mark.parametrize("role", READ_BY)
+@pytest.mark.parametrize("dotenv", [{}, dict.fromkeys(assignments(FOR_PROCESSES), "of the file")])
+def test_shell_goes_before_the_file(role: str, dotenv: dict[str, str]) -> None:
+    shell = dict.fromkeys(FROM_SHELL[role], "of the shell")
+    found = container_environment(COMPOSE["services"][role], dotenv, shell)
+    assert {name for name, value in found.items() if value == "of the shell"} == FROM_SHELL[role]
+
+
+def test_variables_before_a_command_of_the_pages_reach_compose() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *ROOT.glob("docs/*.md")))
+    given = re.findall(r"^((?:\w+=\S+ )+)docker compose", pages, re.MULTILINE)
+    names = {name for line in given for name in re.findall(r"(\w+)=", line)}
+    interpolated = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
+    assert names
+    assert names <= interpolated
+
+
+def test_defaults_of_settings_in_compose_are_those_of_the_example() -> None:
+    example = assignments(FOR_PROCESSES)
+    for role, names in FROM_SHELL.items():
+        found = container_environment(COMPOSE["services"][role], {})
+        for name in names - {"OTEL_EXPORTER_OTLP_ENDPOINT"}:
+            assert (name, found[name]) == (name, example[name])
 
 
 @pytest.mark.parametrize("role", READ_BY)
