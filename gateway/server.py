@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ctypes
-import gc
 import resource
 import signal
 import socket
@@ -14,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from core.errors import StartupError
+from core.garbage import keep_what_is_here
 from core.settings import Settings
 from core.telemetry import get_logger
 from gateway.app import create_app
@@ -123,12 +123,6 @@ def give_large_blocks_back() -> None:
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
-
-
-def keep_what_is_here() -> None:
-    """Let no search for garbage go through what a replica is made of, which stays to the end."""
-    gc.collect()
-    gc.freeze()
 
 
 async def serve(settings: Settings, limits: EdgeLimits, identity: IdentitySettings) -> None:

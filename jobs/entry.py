@@ -1,6 +1,5 @@
 """How a bridge or a worker begins as a process: settings, logs, its name, and one line when it can't start."""
 
-import gc
 import os
 import socket
 import sys
@@ -33,9 +32,3 @@ def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name
         print(f"headway {role}: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
         return 1
     return 0
-
-
-def keep_what_is_here() -> None:
-    """Let no search for garbage go through what a process is made of, which stays to the end."""
-    gc.collect()
-    gc.freeze()

@@ -18,6 +18,7 @@ from core.alive import show_life
 from core.cancellation import cancel_until_done
 from core.clock import utc_now
 from core.connections import open_amqp, open_mongo, open_redis
+from core.garbage import keep_what_is_here
 from core.messages import bridge_wake_channel
 from core.publisher import DirectPublisher, Publisher, RabbitPublisher
 from core.settings import Settings
@@ -27,7 +28,7 @@ from jobs.bridge.backlog import measure_forever
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import MongoSource, RabbitSource, Source
-from jobs.entry import keep_what_is_here, run_process
+from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.monitoring import serve_metrics
 from jobs.queue import RunQueues

@@ -16,11 +16,12 @@ from redis.asyncio import Redis
 from core.alive import show_life
 from core.cancellation import cancel_until_done
 from core.connections import open_mongo, open_redis
+from core.garbage import keep_what_is_here
 from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import get_logger
-from jobs.entry import keep_what_is_here, run_process
+from jobs.entry import run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.monitoring import serve_metrics

@@ -5,10 +5,11 @@ import sys
 
 import uvloop
 
+from core.garbage import keep_what_is_here
 from core.settings import Settings
 from core.telemetry import configure_logging
 from gateway.app import create_app
-from gateway.server import BACKLOG, Server, bind, keep_what_is_here, make_room
+from gateway.server import BACKLOG, Server, bind, make_room
 from gateway.transports.limits import EdgeLimits
 from loadtest.bench.in_process import items_in_memory, replica
 
