@@ -51,14 +51,9 @@ _one = msgspec.json.Decoder(TaskMessage)
 _several = msgspec.json.Decoder(_TaskMessages)
 
 
-def encode_message(message: TaskMessage) -> bytes:
-    """Return the body, as JSON, that carries one message."""
-    return _encoder.encode(message)
-
-
 def encode_messages(messages: Sequence[TaskMessage]) -> bytes:
     """Return the body, as JSON, that carries these messages."""
-    return encode_message(messages[0]) if len(messages) == 1 else _encoder.encode(_TaskMessages(tuple(messages)))
+    return _encoder.encode(messages[0] if len(messages) == 1 else _TaskMessages(tuple(messages)))
 
 
 def decode_messages(body: bytes) -> Sequence[TaskMessage]:

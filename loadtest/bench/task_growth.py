@@ -19,7 +19,7 @@ from bson.raw_bson import RawBSONDocument
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
 from core.ids import new_id
-from core.messages import TaskMessage, encode_message, queue_name
+from core.messages import TaskMessage, encode_messages, queue_name
 from core.publisher import QUORUM
 from core.states import Priority, TaskStatus
 from loadtest.bench.figures import Spread, Turn
@@ -86,7 +86,7 @@ async def publish(url: str, queue: str, task_ids: Sequence[UUID]) -> None:
         for begin in range(0, len(task_ids), BATCH):
             messages = [
                 aio_pika.Message(
-                    encode_message(TaskMessage(task_id, 1)),
+                    encode_messages([TaskMessage(task_id, 1)]),
                     delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                     timestamp=now,
                 )

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from core.clock import utc_now
 from core.documents import DeadLetter
-from core.messages import TaskMessage, encode_message, queue_name
+from core.messages import TaskMessage, encode_messages, queue_name
 from core.states import HELD, TERMINAL, Priority, TaskStatus
 from tests.faults.load import Load, Sort
 from tests.faults.world import BRIDGES, GATEWAYS, NAMESPACE, WORKERS, until
@@ -179,15 +179,15 @@ async def rolling_stop(load: Load) -> None:
 
 async def messages_repeated(load: Load) -> None:
     """Every message once more, in any order, also of tasks that have ended."""
-    bodies = [encode_message(TaskMessage(task_id, 1)) for task_id in load.sorts]
+    bodies = [encode_messages([TaskMessage(task_id, 1)]) for task_id in load.sorts]
     random.shuffle(bodies)
     await load.world.publish(bodies, queue_name(NAMESPACE, Priority.HIGH))
 
 
 async def messages_poisoned(load: Load) -> None:
     """Messages that nobody can read, or that name what is not there."""
-    unknown = [encode_message(TaskMessage(uuid4(), epoch)) for epoch in (1, 2**62)]
-    impossible = [encode_message(TaskMessage(uuid4(), epoch)) for epoch in (-1, 0, 2**63, 10**30)]
+    unknown = [encode_messages([TaskMessage(uuid4(), epoch)]) for epoch in (1, 2**62)]
+    impossible = [encode_messages([TaskMessage(uuid4(), epoch)]) for epoch in (-1, 0, 2**63, 10**30)]
     deep = b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     unreadable = [b"", b"\xff\xfe", b"[]", b'{"task_id":"x","epoch":1}', b"null" * 50_000, deep, *impossible]
     dead = load.world.tasks.database[DeadLetter.Settings.name]
