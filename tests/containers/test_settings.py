@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from core.settings import Settings
 from gateway.identity.settings import IdentitySettings
 from gateway.transports.limits import EdgeLimits
+from jobs.kinds import MAX_TIMEOUT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -146,3 +147,9 @@ def test_compose_s_own_variables_say_what_stands_in_it() -> None:
     )
     defaults = dict(re.findall(r"(?<!\$)\$\{(\w+):-([^}]*)\}", text))
     assert assignments(FOR_COMPOSE).items() <= defaults.items()
+
+
+def test_rabbitmq_lets_a_bridge_hold_a_message_while_the_longest_tasks_run() -> None:
+    text = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text(encoding="utf-8")
+    (timeout_ms,) = re.findall(r"^consumer_timeout = (\d+)$", text, re.MULTILINE)
+    assert int(timeout_ms) > 2 * MAX_TIMEOUT_S * 1000
