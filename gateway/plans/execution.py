@@ -5,9 +5,9 @@ with what the resolvers came to, so errors are told as always, and none that wai
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import isawaitable, iscoroutine
+from inspect import CORO_CREATED, getcoroutinestate, isawaitable, iscoroutine
 from typing import Any, ClassVar, NamedTuple
 
 from graphql import (
@@ -134,7 +134,7 @@ class Execution:
         return await place.field.resolve(one.source, infos[one.place], **arguments)
 
     def _resolve(self, root: Root) -> Any:
-        """Return what the resolver of the only field does. Raises what that does, and GraphQLError for arguments."""
+        """Return what the resolver of a root does. Raises what that does, and GraphQLError for arguments."""
         call, place = root.call, root.place
         if call is not None:
             try:
@@ -193,9 +193,17 @@ class Execution:
         return await result if isawaitable(result) else result
 
 
-async def _all(begun: list[Awaitable[Any]]) -> list[Came]:
+async def _all(begun: Sequence[Awaitable[Any]]) -> list[Came]:
     """Return what resolvers that wait come to, in their order."""
-    return [await _one(begun[0])] if len(begun) == 1 else await asyncio.gather(*map(_one, begun))
+    if len(begun) == 1:
+        return [await _one(begun[0])]
+    try:
+        return await asyncio.gather(*map(_one, begun))
+    except asyncio.CancelledError:
+        for one in begun:
+            if iscoroutine(one) and getcoroutinestate(one) == CORO_CREATED:
+                one.close()  # It was cancelled before its first step, and Python would warn of it.
+        raise
 
 
 async def _one(begun: Awaitable[Any]) -> Came:
