@@ -9,7 +9,10 @@ from gateway.schema.columns import Columns
 
 
 class ItemView:
-    """A stored item, which may lack what is not asked for. Its attributes are the document's own."""
+    """A stored item, which may lack what is not asked for. Its attributes are the document's own.
+
+    Whoever shares a read has views of the same documents, so nobody may set an attribute.
+    """
 
     name: str | None = None
     description: str | None = None

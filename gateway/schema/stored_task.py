@@ -16,7 +16,8 @@ from gateway.schema.task_view import TaskView, capped, percent_of
 class StoredTask:
     """What was read of a task, which is what is asked for: each value is made when it is looked at.
 
-    A whole Task takes 10 times as long to make, and a list has up to 100 (measured 2026-11).
+    A whole Task takes 10 times as long to make, and a list has up to 100 (measured 2026-11). Its attributes are the
+    document's own: whoever shares a read has views of the same documents, so nobody may set one.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
