@@ -18,7 +18,7 @@ plans_by = Numbers(
     CounterMetricFamily,
     "headway_plans",
     "Operations by how far a plan rendered them: whole, or why graphql-core did. Also `value`, what a plan gave up, "
-    "and `strawberry`, operations rendered whole whose resolver Strawberry had to call.",
+    "and `strawberry`, root fields that Strawberry had to call, also where their arguments were wrong.",
     ("served",),
 )
 frames_by = Numbers(
