@@ -27,7 +27,7 @@ from core.telemetry import get_logger
 from jobs.bridge.backlog import measure_forever
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
-from jobs.bridge.sources import MongoSource, RabbitSource, Source
+from jobs.bridge.sources import PREFETCH, MongoSource, RabbitSource, Source
 from jobs.entry import run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.monitoring import serve_metrics
@@ -99,7 +99,7 @@ async def open_supply(settings: Settings, redis: Redis, stack: contextlib.AsyncE
         return Supply(direct, DirectPublisher(redis, settings.namespace), None, [wakeups])
     connection = await open_amqp(settings)
     stack.push_async_callback(connection.close)
-    rabbit = RabbitSource(connection, settings.namespace, prefetch=settings.bridge_window)
+    rabbit = RabbitSource(connection, settings.namespace, prefetch=min(settings.bridge_window, PREFETCH))
     await rabbit.open()
     return Supply(rabbit, RabbitPublisher(connection, settings.namespace), rabbit)
 

@@ -30,18 +30,21 @@ LOOK_EVERY_S = 1.0
 SETTLE_AFTER_S = 0.02
 """An idle worker claims within 5 ms of the hand-over (29 November 2026)."""
 WANTED = {"epoch": 1, "trace": 1, "correlation_id": 1}
-COUNT_WITHIN_S = 2.0
+COUNT_WITHIN_S = 1.0
+PREFETCH = 32
+"""Messages of a priority that a bridge holds at most, of up to 50 tasks each; whoever counts ready ones misses them."""
 PATIENCE = timedelta(seconds=60)
 """A queue that gives out a message this much younger than another's publish no longer holds that other one."""
 
 log = get_logger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class Delivery:
     """The broker's record of a message, and how many of the tasks in it are still to be settled."""
 
     record: AbstractIncomingMessage
+    priority: Priority
     left: int
     published_at: datetime | None
 
@@ -52,6 +55,11 @@ class Parcel:
 
     message: TaskMessage
     delivery: Delivery | None = None
+
+    @property
+    def is_redelivered(self) -> bool:
+        """Whether a bridge may have had it before."""
+        return self.delivery is not None and bool(self.delivery.record.redelivered)
 
 
 class Source(Protocol):
@@ -85,11 +93,6 @@ class WeightedQueues:
         """Add a parcel at the end of its line."""
         self._lines[priority].append(parcel)
 
-    def first(self, priority: Priority) -> Parcel | None:
-        """Return what has waited longest in a line, and leave it there."""
-        line = self._lines[priority]
-        return line[0] if line else None
-
     def clear(self) -> None:
         """Drop everything."""
         for line in self._lines.values():
@@ -117,6 +120,7 @@ class RabbitSource:
         self._namespace = namespace
         self._prefetch = prefetch
         self._held = WeightedQueues()
+        self._unsettled: dict[Priority, dict[Delivery, None]] = {priority: {} for priority in PRIORITIES}
         self._arrived = asyncio.Event()
         self._channel: AbstractChannel | None = None
         self._handed_at: dict[Priority, datetime] = {}
@@ -126,7 +130,7 @@ class RabbitSource:
         channel = await self._connection.channel(publisher_confirms=True)
         await channel.set_qos(prefetch_count=self._prefetch)
         await declare_queues(self._connection, channel, self._namespace)
-        channel.close_callbacks.add(lambda *_: self._held.clear())
+        channel.close_callbacks.add(self._drop_held)
         for priority in PRIORITIES:
             queue = await channel.get_queue(queue_name(self._namespace, priority))
 
@@ -136,6 +140,11 @@ class RabbitSource:
             await queue.consume(receive)
         self._channel = channel
 
+    def _drop_held(self, *_: object) -> None:
+        self._held.clear()
+        for deliveries in self._unsettled.values():
+            deliveries.clear()
+
     async def _receive(self, delivery: AbstractIncomingMessage, priority: Priority) -> None:
         try:
             messages = decode_messages(delivery.body)
@@ -143,9 +152,8 @@ class RabbitSource:
             await self._bury(delivery, str(exc))
             return
         published_at = None if delivery.timestamp is None else delivery.timestamp.astimezone(UTC)
-        if published_at is not None:
-            self._handed_at[priority] = max(published_at, self._handed_at.get(priority, published_at))
-        whole = Delivery(delivery, len(messages), published_at)
+        whole = Delivery(delivery, priority, len(messages), published_at)
+        self._unsettled[priority][whole] = None
         for message in messages:
             self._held.push(priority, Parcel(message, whole))
         self._arrived.set()
@@ -168,7 +176,8 @@ class RabbitSource:
     async def past(self, priority: Priority) -> datetime | None:
         """Return up to when a message must have been published so that it can't be waiting; None if that is unknown.
 
-        Neither the queue nor this bridge has one waiting, or what came of the queue is 60 s younger than those.
+        Neither the queue nor this bridge has one, or the oldest that the bridge has is 60 s younger than those; where
+        it has none, the youngest that it has handed over.
         """
         asked_at = utc_now()
         try:
@@ -179,13 +188,10 @@ class RabbitSource:
             waiting = None
         else:
             waiting = queue.declaration_result.message_count
-        if waiting == 0:
-            held = self._held.first(priority)
-            if held is None or held.delivery is None:
-                return asked_at
-            younger = held.delivery.published_at
-        else:
-            younger = self._handed_at.get(priority)
+        oldest = next(iter(self._unsettled[priority]), None)
+        if oldest is None and waiting == 0:
+            return asked_at
+        younger = self._handed_at.get(priority) if oldest is None else oldest.published_at
         return None if younger is None else younger - PATIENCE
 
     async def settle(self, parcels: Sequence[Parcel]) -> None:
@@ -198,6 +204,12 @@ class RabbitSource:
             parcel.delivery.left -= 1
             if parcel.delivery.left == 0:
                 await _acknowledge(parcel.delivery.record)
+                self._forget(parcel.delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
+        self._unsettled[delivery.priority].pop(delivery, None)
+        if (at := delivery.published_at) is not None:
+            self._handed_at[delivery.priority] = max(at, self._handed_at.get(delivery.priority, at))
 
 
 async def _acknowledge(delivery: AbstractIncomingMessage) -> None:
