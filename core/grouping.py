@@ -18,7 +18,8 @@ class GroupCommit(Generic[Item, Result]):
 
     `flush` returns one result an item, in their order. What it raises reaches every caller of that batch. A caller
     that is cancelled stops waiting; its item is flushed all the same. With `gather_s` a flush waits so many seconds for
-    more, for what nobody waits for. With `pause_s` it does so only after a flush that several shared.
+    more, for what nobody waits for. With `pause_s` it does so only after a flush that several shared. An exception of
+    `hopeless` reaches whatever gathered meanwhile too, which then is not flushed.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class GroupCommit(Generic[Item, Result]):
         limit: int = 500,
         gather_s: float = 0.0,
         pause_s: float = 0.0,
+        hopeless: tuple[type[Exception], ...] = (),
     ) -> None:
         self._gather_s = gather_s
         self._pause_s = pause_s
         self._flush = flush
         self._name = name
         self._limit = limit
+        self._hopeless = hopeless
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
@@ -74,6 +77,9 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._flush([item for item, _ in batch])
         except BaseException as exc:
+            if isinstance(exc, self._hopeless):
+                batch = [*batch, *self._waiting]
+                self._waiting.clear()
             for _, future in batch:
                 if not future.done():
                     if isinstance(exc, Exception):

@@ -54,6 +54,10 @@ class PublishFailed(Exception):
     """The broker did not take the message."""
 
 
+class BrokerSilent(PublishFailed):
+    """The broker did not say in time whether it took the message; it may take it later, as after a resource alarm."""
+
+
 def wanted_arguments(server_version: str) -> Mapping[str, str | int]:
     """Return the arguments of a queue from which nothing is dropped, on a RabbitMQ of this version."""
     major = server_version.partition(".")[0]
@@ -98,6 +102,7 @@ class RabbitPublisher:
                 partial(self._publish_together, queue_name(namespace, priority)),
                 name=f"publishes {priority}",
                 limit=TASKS_A_MESSAGE,
+                hopeless=(BrokerSilent,),
             )
             for priority in PRIORITIES
         }
@@ -105,7 +110,8 @@ class RabbitPublisher:
     async def publish(self, message: TaskMessage, priority: Priority) -> bool:
         """Publish and wait for the confirm. Raises PublishFailed, at once while the connection is down.
 
-        What comes while a message of this priority waits for its confirm shares the next one.
+        What comes while a message of this priority waits for its confirm shares the next one, or fails with it after
+        10 s: no publish waits for longer.
         """
         return await self._groups[priority].submit(message)
 
@@ -139,7 +145,9 @@ class RabbitPublisher:
                     routing_key=queue,
                     mandatory=True,
                 )
-        except (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError) as exc:
+        except TimeoutError as exc:
+            raise BrokerSilent(f"no confirm from RabbitMQ within {CONFIRM_TIMEOUT_S:g} s") from exc
+        except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as exc:
             raise PublishFailed(str(exc) or type(exc).__name__) from exc
 
     async def check(self) -> None:

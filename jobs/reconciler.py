@@ -11,6 +11,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from core import contents, files
+from core.cancellation import cancel_until_done
 from core.clock import utc_now
 from core.documents import Task
 from core.messages import TaskMessage
@@ -30,6 +31,8 @@ UNTOLD_AFTER_S = 5.0
 BACKLOG_PATIENCE_S = 60.0
 """A published task is published again only if its queue is empty or has given out messages this much younger."""
 SWEEP_EVERY = timedelta(minutes=1)
+PUBLISH_WAIT_S = 0.5
+"""What a scan waits for the broker: one that is silent must not keep a dead worker's tasks waiting."""
 BATCH = 500
 
 log = get_logger(__name__)
@@ -65,20 +68,27 @@ class Reconciler:
         self._publisher = publisher
         self._backlog = backlog
         self._swept_at: datetime | None = None
+        self._publishing: asyncio.Task[None] | None = None
 
     async def scan(self, *, judges_leases: bool) -> None:
         """Look once at everything. Raises PyMongoError or RedisError; what is done is done.
 
         Where Redis does not answer, the rest is done before that is raised: it may need only MongoDB.
         """
-        steps = [self._expire, self._cancel_asked, self._start_scheduled, self._retry, self._publish_owed]
+        steps = [self._expire, self._cancel_asked]
         if judges_leases:
             steps.append(self._take_over)
-        await self._take_steps(*steps, self._put_back_lost, self._sweep_files)
+        steps += [self._retry, self._put_back_lost, self._start_scheduled, self._publish_owed, self._sweep_files]
+        await self._take_steps(*steps)
 
     async def start_due(self) -> None:
         """Start what is scheduled, and queue what is to be tried again, where the time has come. Raises as `scan`."""
-        await self._take_steps(self._start_scheduled, self._retry)
+        await self._take_steps(self._retry, self._start_scheduled)
+
+    async def aclose(self) -> None:
+        """End what still waits for the broker; those tasks stay owed to it."""
+        if self._publishing is not None:
+            await cancel_until_done([self._publishing])
 
     async def _take_steps(self, *steps: Callable[[datetime], Awaitable[None]]) -> None:
         now = utc_now()
@@ -142,7 +152,7 @@ class Reconciler:
         await self._publish([(task, started[task.id]) for task in ready if task.id in started])
 
     async def _publish_owed(self, now: datetime) -> None:
-        if self._backlog is None:
+        if self._backlog is None or self._publishing is not None:
             return
         owed = await self._find(
             {
@@ -153,8 +163,7 @@ class Reconciler:
             "status_at",
         )
         lost = await self._lost(self._backlog, now - timedelta(seconds=BACKLOG_PATIENCE_S))
-        published = await self._publish([(task, task.epoch) for task in (*owed, *lost)])
-        REPAIRS.labels("published").inc(published)
+        await self._publish([(task, task.epoch) for task in (*owed, *lost)], is_repair=True)
 
     async def _lost(self, backlog: Backlog, latest: datetime) -> list[Task]:
         """Return tasks published by then whose messages are gone. A backlog that waits costs one small read."""
@@ -162,15 +171,29 @@ class Reconciler:
         if not await Task.get_pymongo_collection().find_one({**pending, "published_at": {"$lte": latest}}, {"_id": 1}):
             return []
         lost: list[Task] = []
-        for priority in Priority:
-            past = await backlog.past(priority)
+        pasts = await asyncio.gather(*map(backlog.past, Priority))
+        for priority, past in zip(Priority, pasts, strict=True):
             if past is not None:
                 gone = {**pending, "priority": priority.value, "published_at": {"$lte": min(past, latest)}}
                 lost += await self._find(gone, "published_at")
         return lost
 
-    async def _publish(self, tasks: Sequence[tuple[Task, int]]) -> int:
-        """Publish tasks under these epochs and note which the broker holds; return how many."""
+    async def _publish(self, tasks: Sequence[tuple[Task, int]], *, is_repair: bool = False) -> None:
+        """Publish tasks under these epochs, beside the scans if the broker is silent; then what comes stays owed."""
+        await self._wait_for_broker()
+        if tasks and self._publishing is None:
+            publishes = self._publish_together(tasks, is_repair=is_repair)
+            self._publishing = asyncio.create_task(publishes, name="publishes of the reconciler")
+            await self._wait_for_broker()
+
+    async def _wait_for_broker(self) -> None:
+        publishing = self._publishing
+        if publishing is not None and (await asyncio.wait({publishing}, timeout=PUBLISH_WAIT_S))[0]:
+            self._publishing = None
+            publishing.result()
+
+    async def _publish_together(self, tasks: Sequence[tuple[Task, int]], *, is_repair: bool) -> None:
+        """Publish, and note which the broker holds."""
         results = await asyncio.gather(
             *(
                 self._publisher.publish(TaskMessage(task.id, epoch, task.trace, task.correlation_id), task.priority)
@@ -182,11 +205,11 @@ class Reconciler:
         failures = [result for result in results if isinstance(result, BaseException)]
         if held:
             await Task.find({"_id": {"$in": held}}).update_many({"$set": {"published_at": utc_now()}})
+            REPAIRS.labels("published").inc(len(held) if is_repair else 0)
         for failure in failures[:1]:
             if not isinstance(failure, PublishFailed):
                 raise failure
             log.warning("Publishing waits for the broker", tasks=len(failures), error=str(failure))
-        return len(held)
 
     async def _take_over(self, now: datetime) -> None:
         dead = await self._find({"lease.until": _by(now), "status": {"$in": sorted(HELD)}}, "lease.until")

@@ -121,6 +121,7 @@ async def run(settings: Settings, name: str) -> None:
         supply = await open_supply(settings, redis, stack)
         leadership = Leadership(mongo[settings.mongo_database]["leases"], name)
         reconciler = Reconciler(ledger, streams, queues, supply.publisher, supply.backlog)
+        stack.push_async_callback(reconciler.aclose)
         loops = [
             *supply.loops,
             Pump(supply.source, queues.common, ledger, streams, settings.bridge_window).run(),

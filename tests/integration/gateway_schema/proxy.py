@@ -1,4 +1,4 @@
-"""A TCP relay between a client and a real service that a test can cut and mend."""
+"""A TCP relay between a client and a real service that a test can cut and mend, or make silent."""
 
 import asyncio
 import ssl
@@ -8,9 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """While cut it drops what is connected and refuses what comes. With a `context` it ends TLS."""
+    """While cut it drops what is connected and refuses what comes. With a `context` it ends TLS.
+
+    While `is_silent` it swallows what clients send, and keeps their connections.
+    """
 
     context: ssl.SSLContext | None = None
+    is_silent = False
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -45,8 +49,8 @@ class Proxy:
             to_reader, to_writer = await asyncio.open_connection(*self._target)
             with suppress(OSError):
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_pump(reader, to_writer))
-                    group.create_task(_pump(to_reader, writer))
+                    group.create_task(self._pump(reader, to_writer, from_client=True))
+                    group.create_task(self._pump(to_reader, writer, from_client=False))
         except (OSError, asyncio.CancelledError, ExceptionGroup):
             pass
         finally:
@@ -55,12 +59,13 @@ class Proxy:
             with suppress(UnboundLocalError):
                 to_writer.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_client: bool) -> None:
+        while data := await reader.read(65_536):
+            if from_client and self.is_silent:
+                continue
+            writer.write(data)
+            await writer.drain()
+        writer.close()
 
 
 @asynccontextmanager

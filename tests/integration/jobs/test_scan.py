@@ -1,5 +1,6 @@
-"""What a scan does although Redis does not answer."""
+"""What a scan does although Redis or RabbitMQ does not answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -8,15 +9,19 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clock import utc_now
+from core.connections import open_amqp
 from core.documents import Lease, Task
-from core.publisher import RabbitPublisher
+from core.messages import TaskMessage
+from core.publisher import CONFIRM_TIMEOUT_S, TASKS_A_MESSAGE, RabbitPublisher
 from core.settings import Settings
-from core.states import TaskStatus
+from core.states import Priority, TaskStatus
 from core.streams import EventStreams
+from jobs.bridge.sources import RabbitSource
 from jobs.ledger import Ledger
 from jobs.queue import RunQueues
 from jobs.reconciler import Reconciler
 from stack.process import free_port
+from tests.integration.gateway_schema.proxy import proxied
 from tests.integration.jobs.conftest import Submit
 
 
@@ -50,3 +55,33 @@ async def test_what_needs_only_mongodb_is_done_while_redis_is_away(reconciler: R
     assert (await stored(asked)).status is TaskStatus.CANCELLED
     assert (await stored(scheduled)).status is TaskStatus.PENDING
     assert [(await stored(task)).status for task in (retrying, lost)] == [TaskStatus.QUEUED] * 2
+
+
+async def test_silent_broker_keeps_no_task_of_a_dead_worker_waiting(
+    settings: Settings, redis: Redis, submit: Submit
+) -> None:
+    past = utc_now() - timedelta(seconds=30)
+    scheduled = [
+        await submit("steps", {}, publish=False, status=TaskStatus.SCHEDULED, run_at=past)
+        for _ in range(TASKS_A_MESSAGE + 1)
+    ]
+    lease = Lease(worker="worker-test", until=past)
+    async with proxied(settings.amqp_url) as (proxy, url):
+        connection = await open_amqp(settings.model_copy(update={"amqp_url": url}))
+        streams, queues = EventStreams(redis, settings.namespace), RunQueues(redis, settings.namespace)
+        backlog = RabbitSource(connection, settings.namespace, prefetch=1)
+        publisher = RabbitPublisher(connection, settings.namespace)
+        reconciler = Reconciler(Ledger("bridge-test"), streams, queues, publisher, backlog)
+        try:
+            await publisher.publish(TaskMessage(scheduled[0].id, 1), Priority.NORMAL)
+            proxy.is_silent = True
+            for _ in range(2):
+                lost = await submit("steps", {}, publish=False, status=TaskStatus.RUNNING, lease=lease)
+                async with asyncio.timeout(CONFIRM_TIMEOUT_S / 2):
+                    await reconciler.scan(judges_leases=True)
+                assert (await stored(lost)).status is TaskStatus.QUEUED
+            proxy.is_silent = False
+        finally:
+            await reconciler.aclose()
+            await connection.close()
+    assert {(await stored(task)).status for task in scheduled} == {TaskStatus.PENDING}

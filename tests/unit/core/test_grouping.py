@@ -33,6 +33,23 @@ async def test_failure_reaches_every_caller_of_its_batch_and_no_other() -> None:
     assert await group.submit(3) == 3
 
 
+async def test_hopeless_failure_reaches_whoever_joined_meanwhile_and_a_later_call_is_tried() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: list[int]) -> list[int]:
+        batches.append(items)
+        await asyncio.sleep(0)
+        if len(batches) == 1:
+            raise TimeoutError("silent")
+        return items
+
+    group = GroupCommit(flush, name="test", limit=2, hopeless=(TimeoutError,))
+    results = await asyncio.gather(*(group.submit(number) for number in range(6)), return_exceptions=True)
+    assert [type(result) for result in results] == [TimeoutError] * 6
+    assert batches == [[0, 1]]
+    assert await group.submit(7) == 7
+
+
 async def test_cancelled_caller_leaves_its_item_to_be_flushed() -> None:
     flushed: list[int] = []
     go = asyncio.Event()
