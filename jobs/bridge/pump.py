@@ -20,7 +20,8 @@ BATCH = 200
 FULL_WAIT_S = 0.02
 RETRY_S = 0.5
 UNSETTLED_BATCHES = 64
-"""Batches that may be in arq's queue without being marked; while they can't be, no more are put there."""
+"""Batches that may wait in arq's queue to be marked, beside as many that are being marked; while those can't be, no
+more are put there."""
 OUTAGES = (RedisError, PyMongoError, OSError, TimeoutError)
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class Pump:
                 batches.append(self._unsettled.get_nowait())
             await asyncio.sleep(self._source.settle_after_s)
             parcels = [parcel for batch in batches for parcel in batch]
-            is_repeat = False
+            is_repeat = any(parcel.is_redelivered for parcel in parcels)  # A mark may be stored, but not told.
             while not await self._settle(parcels, is_repeat=is_repeat):
                 is_repeat = True
                 await asyncio.sleep(RETRY_S)
