@@ -151,8 +151,25 @@ class Ledger:
         ]
 
     async def record_progress(self, writes: Sequence[ProgressWrite]) -> None:
-        """Store the latest progress of running tasks in one bulk write."""
-        await self._collection.bulk_write(progress_operations(writes), ordered=False)
+        """Store the latest progress of running tasks in one bulk write. What MongoDB refuses is left out."""
+        try:
+            await self._collection.bulk_write(progress_operations(writes), ordered=False)
+        except BulkWriteError as exc:
+            if not exc.details["writeErrors"]:
+                raise
+            await self._record_singly(writes)
+
+    async def _record_singly(self, writes: Sequence[ProgressWrite]) -> None:
+        """Store each by a write of its own: one that MongoDB refuses, too large perhaps, stops no other."""
+        try:
+            await self._collection.bulk_write(progress_operations(writes, at_once=1), ordered=False)
+        except BulkWriteError as exc:
+            if not exc.details["writeErrors"]:
+                raise
+            for error in exc.details["writeErrors"]:
+                log.warning(
+                    "MongoDB refuses progress", task_id=str(writes[error["index"]].task_id), code=error.get("code")
+                )
 
     async def checkpoint(self, task_id: UUID, epoch: int, state: object) -> bool:
         """Store what the next attempt starts from. Returns False if `epoch` no longer holds the task."""

@@ -6,6 +6,7 @@ from random import shuffle
 from typing import Any
 
 import pytest
+from bson import encode
 from pymongo.errors import BulkWriteError
 
 from core.clock import utc_now
@@ -20,6 +21,7 @@ from jobs.attempt import Attempt
 from jobs.ledger import Ledger, is_too_large
 from tests.integration.jobs.conftest import Launch, Submit, until
 
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 ERROR = TaskFailure(code="BROKEN", message="it broke")
 
 
@@ -243,3 +245,17 @@ async def test_progress_of_many_is_stored_but_never_that_of_an_older_event_or_ep
             update={"n": 5 + number, "progress": stored.progress, "progress_at": stored.progress_at}
         )
     assert {ident: await collection.find_one({"_id": ident}) for ident in before} == before
+
+
+async def test_progress_that_is_refused_stops_no_other_and_is_left_out(mongo: MongoClient) -> None:
+    collection = Task.get_pymongo_collection()
+    full = await running()
+    stored = await collection.find_one({"_id": full.id})
+    assert stored is not None
+    text = "x" * (MAX_DOCUMENT_BYTES - len(encode(stored, codec_options=collection.codec_options)) - 1_000)
+    await collection.update_one({"_id": full.id}, {"$set": {"input.text": text}})
+    tasks = [await running(), full, await running()]
+    progress = progress_fields(TaskProgress(current=1, message="é" * 1_000), utc_now())
+    await Ledger("test").record_progress([ProgressWrite(task.id, Cursor(2, 5), progress) for task in tasks])
+    found = [await collection.find_one({"_id": task.id}, {"n": 1}) for task in tasks]
+    assert [document and document["n"] for document in found] == [5, full.n, 5]
