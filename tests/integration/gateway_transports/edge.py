@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,6 +22,8 @@ from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.standin import Probe, opening
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
+JSON = "application/json"
+RESPONSE_JSON = "application/graphql-response+json"
 
 
 class QuietServer(Server):
@@ -143,3 +146,14 @@ async def running_edge(limits: EdgeLimits, settings: Settings) -> AsyncIterator[
                 await edge.wait_until_empty()
             finally:
                 await edge.stop()
+
+
+def code_of(response: httpx.Response) -> str:
+    """Return the code of the only error of a response that has no data and may not be cached."""
+    body = response.json()
+    assert list(body) == ["errors"]
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"].split(";")[0] in (JSON, RESPONSE_JSON)
+    (error,) = body["errors"]
+    code: str = error["extensions"]["code"]
+    return code
