@@ -56,11 +56,13 @@ def monitored_stack(folder: Path, guard: Guard) -> Iterator[Monitored]:
 
 
 def _rabbitmq(folder: Path, metrics_port: int) -> tuple[Program, Program]:
-    """Return RabbitMQ with the plugin that compose's has for Prometheus."""
+    """Return RabbitMQ with compose's configuration and plugin for Prometheus, but without its management's pages."""
     mapper, server = services.rabbitmq(folder, free_port())
     own = folder / "rabbitmq"
     (own / "enabled_plugins").write_text("[rabbitmq_prometheus].\n", encoding="utf-8")
     with (own / "rabbitmq.conf").open("a", encoding="utf-8") as config:
+        lines = (DEPLOY / "rabbitmq/rabbitmq.conf").read_text(encoding="utf-8").splitlines(keepends=True)
+        config.writelines(line for line in lines if not line.startswith("management."))
         config.write(f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {metrics_port}\n")
     ready = server.ready
     return mapper, replace(server, ready=lambda: ready() and port_is_open(metrics_port))
