@@ -148,8 +148,9 @@ class Socket:
                 if not self._principal.is_lasting:
                     self._expiry = self.tasks.create_task(self._expire(), name=f"expiry {self._correlation_id}")
                 await self.send(ACK)
-            case protocol.Stop(ident):
-                self.running[ident].stop()
+            case protocol.Stop(ident):  # One that came after the socket began to leave was never started.
+                if (running := self.running.get(ident)) is not None:
+                    running.stop()
             case protocol.Start(ident, request) if not self._leaving:
                 self._started += 1
                 running = self.running[ident] = Running(self, ident, f"{self._correlation_id}.{self._started}")

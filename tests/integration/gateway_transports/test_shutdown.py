@@ -32,6 +32,24 @@ async def test_shutdown_finishes_queries_then_closes_and_tells_whether_something
         await stopping
 
 
+async def test_what_is_asked_for_during_a_shutdown_is_not_started_and_may_be_completed(edge: Edge) -> None:
+    async with edge.session() as client:
+        await client.subscribe("s", "subscription { silence }")
+        await edge.probe.wait_for_sources(1)
+        await client.subscribe("q", "{ held }")
+        await edge.probe.holding.wait()
+        stopping = asyncio.create_task(edge.stop())
+        await edge.probe.wait_for_sources(0)
+        await client.subscribe("late", "subscription { silence }")
+        await client.send(type="complete", id="late")
+        await client.send(type="ping")
+        assert await client.read() == {"type": "pong"}
+        edge.probe.release.set()
+        assert [frame["id"] for frame in await client.read_until("complete")] == ["q", "q"]
+        assert await client.read_close() == (1012, "Service restart")
+        await stopping
+
+
 class TestQueryThatDoesNotEnd:
     @pytest.fixture
     def limits(self) -> EdgeLimits:
