@@ -168,7 +168,8 @@ class Socket:
             raise Violation(CloseCode.FORBIDDEN, f"Forbidden: {exc}") from exc
         except Unavailable as exc:
             raise Violation(CloseCode.TRY_AGAIN_LATER, str(exc)) from exc
-        self._websocket.scope["headers"].clear()  # A kilobyte, of which nobody asks anything any more.
+        for held in ("headers", "fields"):  # A kilobyte with a secret, of which nobody asks anything any more.
+            self._websocket.scope[held].clear()
 
     async def _expire(self) -> None:
         """Wait for the end of the credential, then end everything; clients may come again with a new one after 4403."""
