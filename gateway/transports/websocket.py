@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 
 from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated, Unavailable
+from core.events import Cursor
 from core.telemetry import get_logger
 from gateway.guard.turns import LARGE_CHARS
 from gateway.identity.authentication import no_longer_valid
@@ -175,12 +176,11 @@ class Socket:
         """Wait for the end of the credential, then end everything; clients may come again with a new one after 4403."""
         await self._replica.authenticator.until_invalid(self._principal)
         ended = no_longer_valid()
+        stopped = self._stop_subscriptions()
         with suppress(WebSocketDisconnect, WebSocketDisconnected, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for running in list(self.running.values()):
-                    if running.is_subscription:
-                        running.stop()
-                        await self.send(error_frame(running.id, [ended_error(ended, running.cursor)]))
+                for ident, cursor in stopped:
+                    await self.send(error_frame(ident, [ended_error(ended, cursor)]))
         await self._finish(self._limits.shutdown_s)
         await self._close(CloseCode.FORBIDDEN, f"Forbidden: {ended}")
 
@@ -217,18 +217,24 @@ class Socket:
 
         A subscription just stops. It gets no `complete`, which would say that there is nothing more to come.
         """
-        subscriptions = [running for running in self.running.values() if running.is_subscription]
-        for running in subscriptions:
-            running.stop()
+        stopped = self._stop_subscriptions()
         await self._finish(within_s)
-        if subscriptions or self.running:
+        if stopped or self.running:
             await self._close(CloseCode.SERVICE_RESTART, "Service restart")
         else:
             await self._close(CloseCode.GOING_AWAY, "Going away")
 
-    async def _finish(self, within_s: float) -> None:
-        """Start nothing more, and let what runs end."""
+    def _stop_subscriptions(self) -> list[tuple[str, Cursor | None]]:
+        """Start nothing more, stop the subscriptions, and return the id of each and of the last event that it sent."""
         self._leaving = True
+        subscriptions = [running for running in self.running.values() if running.is_subscription]
+        stopped = [(running.id, running.cursor) for running in subscriptions]
+        for running in subscriptions:
+            running.stop()
+        return stopped
+
+    async def _finish(self, within_s: float) -> None:
+        """Let what runs end."""
         tasks = [running.task for running in self.running.values() if running.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)

@@ -10,6 +10,7 @@ import pytest
 from gateway import health
 from gateway.context import Services
 from gateway.transports.limits import EdgeLimits
+from gateway.transports.websocket import CLOSE_TIMEOUT_S
 from tests.integration.identity.callers import FOLLOW, running_task
 from tests.integration.identity.conftest import Serve, bearer
 
@@ -37,6 +38,29 @@ async def test_token_that_expires_ends_its_streams_with_the_cursor_and_then_the_
         await client.subscribe("again", query, variables={"id": str(task.id), "after": cursor})
         await client.send(type="ping")
         assert await client.read() == {"type": "pong"}
+
+
+async def test_token_that_expires_ends_all_streams_at_once_of_a_client_that_does_not_read(serve: Serve) -> None:
+    edge = await serve(jwt_leeway_s=0)
+    task = await running_task()
+    async with edge.connect() as client:
+        await client.send(type="connection_init", payload=bearer(exp=int(time.time()) + 2))
+        await client.read()
+        for ident in ("a", "b", "c"):
+            await client.subscribe(ident, FOLLOW, variables={"id": str(task.id)})
+            assert (await client.read())["id"] == ident
+        (connection,) = edge.server.server_state.connections
+        connection.pause_writing()
+        counts = {edge.running_operations}
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            while edge.running_operations:
+                await asyncio.sleep(0.01)
+                counts.add(edge.running_operations)
+        assert counts == {3, 0}
+        connection.resume_writing()
+        frames = [await client.read() for _ in range(3)]
+        assert [(frame["id"], frame["type"]) for frame in frames] == [("a", "error"), ("b", "error"), ("c", "error")]
+        assert (await client.read_close())[0] == 4403
 
 
 async def test_token_that_expires_closes_an_idle_socket(serve: Serve) -> None:
