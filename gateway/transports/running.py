@@ -7,7 +7,6 @@ operations are not advanced, so it costs no more than it does now.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -52,10 +51,9 @@ class Running:
     __slots__ = (
         "_carrier",
         "_envelope",
-        "_pushed",
-        "_sent",
         "_subscription",
         "correlation_id",
+        "cursor",
         "id",
         "is_subscription",
         "task",
@@ -67,17 +65,11 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         """What it runs in, None while it only waits to be called."""
         self.is_subscription = False
-        self._sent: Cursor | None = None
-        self._pushed: Any = None
-        """What it was called with last, and has told."""
+        self.cursor: Cursor | None = None
+        """The id of the last event that was sent."""
         self._carrier = carrier
         self._envelope = envelope(ident)
         self._subscription: Subscription | None = None
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """The id of the last event that was sent."""
-        return self._sent if self._pushed is None else self._pushed.cursor
 
     def start(self, operations: Operations, request: GraphQLRequest, context: OperationContext) -> None:
         """Run the operation."""
@@ -92,7 +84,13 @@ class Running:
             self._subscription.close()
 
     def _work(self, work: Work) -> None:
-        self.task = self._carrier.tasks.create_task(self._run(work), name=f"operation {self.correlation_id}")
+        """Have a task do it. Raises RuntimeError when the socket is breaking, and takes none."""
+        running = self._run(work)
+        try:
+            self.task = self._carrier.tasks.create_task(running, name=f"operation {self.correlation_id}")
+        except RuntimeError:
+            running.close()
+            raise
 
     async def _run(self, work: Work) -> None:
         """Do what is to be done in a task; the operation is over with it unless that says that it goes on."""
@@ -130,7 +128,7 @@ class Running:
                     await self._end(error_frame(self.id, outcome.errors))
                     return False
                 await self._deliver(outcome)
-                self._sent = subscription.cursor
+                self.cursor = subscription.cursor
                 if not self._carrier.is_running(self):
                     return False  # It was stopped, but a driver swallowed the cancellation.
                 if subscription.is_up_to_date:
@@ -150,13 +148,15 @@ class Running:
         try:
             payload = None if thing is None else subscription.payload(thing)
             if payload is not None and self._carrier.push(next_frame(self._envelope, payload)):
-                self._pushed = thing
+                self.cursor = thing.cursor
                 return True
         except Exception as exc:  # noqa: BLE001  # Whoever called has others to call; the task tells and logs it.
             subscription.fail(exc)
-        self._sent, self._pushed = self.cursor, None
-        subscription.resume(self._sent)
-        self._work(lambda: self._tell(subscription))
+        try:
+            subscription.resume(self.cursor)
+            self._work(lambda: self._tell(subscription))
+        except RuntimeError:
+            self.stop()
         return False
 
     async def _deliver(self, outcome: Outcome) -> None:
@@ -169,5 +169,9 @@ class Running:
         """Free the id, then send the operation's last frame: the client may use the id again once it has read it."""
         if self._carrier.is_running(self):
             self._carrier.forget(self)
-            with suppress(WebSocketDisconnect, WebSocketDisconnected):
+            try:
                 await self._carrier.send(frame)
+            except (WebSocketDisconnect, WebSocketDisconnected):
+                return
+            except Exception:  # The same supervisor: it is called where that has caught something already.
+                log.exception("An operation's end was not sent")

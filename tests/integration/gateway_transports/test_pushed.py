@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from websockets.exceptions import ConnectionClosed
 
 from core.connections import MongoClient
+from core.errors import Unavailable
 from core.events import Cursor
 from core.settings import Settings
 from gateway.app import create_app
 from gateway.identity.settings import IdentitySettings
 from gateway.opening import open_replica
 from gateway.relay import Relay
+from gateway.relay.history import Told
+from gateway.relay.watch import Watch
 from gateway.server import bind
 from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_schema import conftest as services
@@ -58,6 +62,21 @@ async def writer(edge: Edge, redis: Redis, settings: Settings) -> Writer:
     await writer.queue()
     await writer.claim()
     return writer
+
+
+class Listening:
+    """One more follower, by which a test has hold of the watch."""
+
+    def __init__(self) -> None:
+        self.failed = asyncio.Event()
+
+    def wake(self, _watch: Watch, *, urgent: bool) -> bool:
+        """Need nothing."""
+        return False
+
+    def hear(self, _watch: Watch, _told: Told, _last: Cursor, *, urgent: bool) -> bool:
+        """Need nothing."""
+        return False
 
 
 def relay_of(edge: Edge) -> Relay:
@@ -177,6 +196,33 @@ async def test_client_that_vanishes_is_left_in_no_table(edge: Edge, writer: Writ
         await eventually(lambda: relay_of(edge).subscribers == 1)
         await log_line(writer, "later")
         assert (await other.read())["type"] == "next"
+
+
+async def test_socket_that_breaks_holds_up_no_other_follower(edge: Edge, writer: Writer) -> None:
+    await plan(edge, writer, CURSORS)
+    async with edge.session() as breaking:
+        (socket,) = edge.app.state.sockets._open
+        async with edge.session() as other:
+            for client in (breaking, other):
+                await subscribe(client, "s", CURSORS, writer)
+            await all_are_told(edge, 2)
+            follower = Listening()
+            watch = relay_of(edge).join(writer.task_id, follower)
+
+            async def break_down() -> None:
+                raise RuntimeError("a bug")
+
+            def fail(_broken: asyncio.Task[None]) -> None:
+                watch.fail(Unavailable("MongoDB"))
+                follower.failed.set()
+
+            socket.tasks.create_task(break_down()).add_done_callback(fail)  # Called when the group has heard of it.
+            async with asyncio.timeout(WITHIN_S):
+                await follower.failed.wait()
+            relay_of(edge).leave(watch, follower)
+            assert (await other.read())["type"] == "error"
+            with pytest.raises(ConnectionClosed):
+                await breaking.read()
 
 
 async def test_progress_comes_at_its_rate_and_the_latest_wins(edge: Edge, writer: Writer) -> None:
