@@ -33,13 +33,19 @@ REASONS = {
 
 
 class EdgeConfig(uvicorn.Config):
-    """uvicorn's configuration, which carries our limits and caps to each connection."""
+    """uvicorn's configuration, which carries our limits and caps to each connection.
+
+    `edge` is the application without uvicorn's layer for proxies, which does nothing but take a client's address and
+    scheme from the headers FORWARDED: a request that has none of them may go past it.
+    """
 
     def __init__(self, app: Any, limits: EdgeLimits, caps: Caps, **options: Any) -> None:
         super().__init__(app, **options)
         self.edge = app
         self.limits = limits
         self.caps = caps
+        self.unwritten: list[Any] = []
+        """The WebSocket connections to which something was pushed in this turn of the server's loop."""
 
 
 class Drain:

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from core.telemetry import get_logger
 from gateway.transports.connections import Drain, EdgeConfig, take_place
 from gateway.waiting import Gate, Inbox
 
@@ -24,15 +25,19 @@ SLICE_BYTES = 8_192
 MAX_FRAGMENTS = 1_024
 AT_ONCE_BYTES = 65_536
 """So much is written before the turn ends: the transport then says whether the peer reads."""
-_unwritten: list["WebSocketConnection"] = []
-"""Those to which something was pushed in this turn of the loop."""
+log = get_logger(__name__)
 
 
-def _write_all() -> None:
-    connections = _unwritten[:]
-    _unwritten.clear()
+def _write_all(unwritten: "list[WebSocketConnection]") -> None:
+    """Write what was pushed in this turn of the loop."""
+    connections = unwritten[:]
+    unwritten.clear()
     for connection in connections:
-        connection._flush()
+        try:
+            connection._flush()
+        except Exception:  # The supervisor of a turn: a connection that can't be written to must not hold up the next.
+            log.exception("A connection could not be written to")
+            connection.transport.abort()
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -128,9 +133,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self._unwritten += frame
         else:
             self._unwritten = frame
-            _unwritten.append(self)
-            if len(_unwritten) == 1:
-                self.loop.call_soon(_write_all)
+            unwritten = self.config.unwritten
+            unwritten.append(self)
+            if len(unwritten) == 1:
+                self.loop.call_soon(_write_all, unwritten)
         if len(self._unwritten) > AT_ONCE_BYTES:
             self._flush()
         return True
@@ -214,8 +220,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._drain = Drain(self.transport, self.loop)
 
     def keepalive_timeout(self) -> None:
-        """Drop the connection of a peer that answered no ping."""
+        """Drop the connection of a peer that answered no ping. To who still sends it is lost at once."""
         super().keepalive_timeout()
+        self.disconnected = True
         self._drop_unread()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
