@@ -3,20 +3,14 @@
 The code knows good values only. Of others it raises something, and graphql-core says what is wrong with them.
 """
 
-from collections.abc import Mapping
 from dataclasses import MISSING
 from enum import Enum
 from typing import Any
 
 from graphql import (
-    GraphQLBoolean,
-    GraphQLFloat,
-    GraphQLID,
     GraphQLInputObjectType,
     GraphQLInputType,
-    GraphQLInt,
     GraphQLLeafType,
-    GraphQLString,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -34,20 +28,13 @@ from strawberry.types.lazy_type import LazyType
 from strawberry.types.scalar import identity
 
 from gateway.plans.code import Code, give_up
+from gateway.plans.leaves import PLAIN
 from gateway.plans.scope import Unplannable
 
 MAX_INPUT_FIELDS = 200
 """Of the types of one operation's variables and arguments, each counted wherever it is written."""
 UNCHANGING = (bool, int, float, str, Enum, type(None))
 """What one plan may hand on again and again, whatever a resolver does with it."""
-_PLAIN: Mapping[GraphQLLeafType, str] = {
-    GraphQLString: "type({v}) is str",
-    GraphQLID: "type({v}) is str",
-    GraphQLInt: "type({v}) is int and -2147483648 <= {v} <= 2147483647",
-    GraphQLFloat: "type({v}) is float and {v} - {v} == 0.0",
-    GraphQLBoolean: "{v} is True or {v} is False",
-}
-"""When graphql-core takes a value as it is."""
 
 
 class Inputs:
@@ -77,7 +64,7 @@ class Inputs:
             names = {name: type_.coerce_input_value(name) for name in type_.values}
             return f"({self._code.constant(names)}[{variable}] if type({variable}) is str else give_up())"
         other = f"{self._code.constant(_coercer(type_))}({variable})"
-        plain = next((test for known, test in _PLAIN.items() if known is type_), None)
+        plain = next((test for known, test in PLAIN.items() if known is type_), None)
         if plain is None and type_.coerce_input_value is identity:
             plain = "{v} is not None"
         return f"({variable} if {plain.format(v=variable)} else {other})" if plain else other

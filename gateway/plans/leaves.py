@@ -1,6 +1,6 @@
 """How scalars and enums are written: as they are where that is plain to see, by the schema's own word otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,14 +14,14 @@ from strawberry.types.scalar import identity
 from gateway.plans.code import Code, give_up
 from gateway.schema.scalars import write_date_time, write_moment
 
-_PLAIN = {
+PLAIN: Mapping[GraphQLLeafType, str] = {
     GraphQLString: "type({v}) is str",
     GraphQLID: "type({v}) is str",
     GraphQLInt: "type({v}) is int and -2147483648 <= {v} <= 2147483647",
     GraphQLFloat: "type({v}) is float and {v} - {v} == 0.0",
     GraphQLBoolean: "{v} is True or {v} is False",
 }
-"""When a value is written as it is. What is left out, such as an Int that came as text, the schema itself knows."""
+"""When a value is read or written as it is. What is left out, such as an Int that came as text, the schema knows."""
 _JSON_TYPES = frozenset({dict, list, str, int, float, bool})
 
 
@@ -53,7 +53,7 @@ def _test(type_: GraphQLLeafType, code: Code) -> str:
     """Return when a value is written as it is, an empty text where the schema has to say."""
     if type_.coerce_output_value is identity:
         return f"type({{v}}) in {code.constant(_JSON_TYPES)}"
-    return next((test for known, test in _PLAIN.items() if known is type_), "")
+    return next((test for known, test in PLAIN.items() if known is type_), "")
 
 
 def _names(type_: GraphQLEnumType) -> dict[Any, str]:
