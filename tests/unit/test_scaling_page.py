@@ -44,7 +44,7 @@ def test_arithmetic_follows_from_the_units() -> None:
         "gateways by connections (÷ 8,000)": whole([count / 8_000 for count in FOLLOWERS]),
         "nginx workers (÷ 5,000)": whole([count / 5_000 for count in FOLLOWERS]),
         "workers of 100 slots (a slot a task)": whole([count / 100 for count in FOLLOWERS]),
-        "memory of followers, GB (65 KB)": [shown(count * 65e3 / 1e9) for count in FOLLOWERS],
+        "memory of followers, GB (29 KB)": [shown(count * 29e3 / 1e9) for count in FOLLOWERS],
     }
     assert cells("| 10^3 | 10^5 | 10^7") == expected
     assert sum(row[0] for row in cores.values()) < 1
