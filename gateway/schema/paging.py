@@ -1,7 +1,7 @@
 """Keyset pages: cursors that name a place in an order, so that a page costs the same however deep it lies."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -209,15 +209,26 @@ async def read_page(
     def find() -> AsyncCursor[dict[str, Any]]:
         return collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
 
-    if weigh is not None:
-        documents = await _read_weighed(find(), weigh)
-    elif reads is not None:
+    def key() -> Hashable:
         filtered = bson.encode(bounded, codec_options=collection.codec_options) if bounded else b""
-        key = (view, order.name, limit, frozenset(wanted or ()), filtered)
-        documents = await reads.share(key, lambda: find().to_list())
-    else:
-        documents = await find().to_list()
+        return collection.full_name, view, order.name, limit, frozenset(wanted or ()), filtered
+
+    documents = await _documents(find, key, weigh, reads)
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
+
+
+async def _documents(
+    find: Callable[[], AsyncCursor[dict[str, Any]]],
+    key: Callable[[], Hashable],
+    weigh: Callable[[dict[str, Any]], None] | None,
+    reads: SharedReads | None,
+) -> list[dict[str, Any]]:
+    """Read what `find` finds; `key` is the same for all who may share it."""
+    if weigh is not None:
+        return await _read_weighed(find(), weigh)
+    if reads is not None:
+        return await reads.share(key(), lambda: find().to_list())
+    return await find().to_list()
 
 
 async def _read_weighed(
