@@ -1,47 +1,33 @@
-"""Accepting tasks: durable in MongoDB first, then on its way to the broker; the answer waits only a moment for that."""
+"""Accepting tasks: durable in MongoDB first, then handed over; the answer waits only a moment for that."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from bson.errors import InvalidDocument
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
-from redis.exceptions import RedisError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from core.clock import utc_now
 from core.documents import Task, TimelineEntry
 from core.errors import BadUserInput, Conflict
-from core.grouping import GroupCommit
-from core.messages import TaskMessage
-from core.publisher import Publisher, PublishFailed
+from core.publisher import Publisher
 from core.settings import Settings
 from core.states import Priority, TaskStatus
-from core.streams import EventStreams, StreamEvent
-from core.telemetry import get_logger
+from core.streams import EventStreams
 from core.tracing import span
+from gateway.handover import HandOver
 from gateway.inputs import check_input, parse_input
 from gateway.inserts import Inserts
-from gateway.metrics import CONFIRM_SECONDS, UNCONFIRMED
 from jobs.kinds import MAX_TIMEOUT_S, Kind
 
 MAX_ATTEMPTS = 100
 MAX_KEY_CHARS = 200
 MAX_AHEAD_S = 366 * 24 * 3600.0
 """How far in the future a task may be scheduled: a year."""
-APPEND_WAIT_S = 0.25
-"""The first event goes to the stream before the message does; a silent Redis delays the message no longer than this."""
-MAX_HANDOVERS = 10_000
-"""Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
-MARK_AFTER_S = 0.1
-"""How long the mark that a task was published waits for others: a task without it is published again after 5 s."""
 BY = "gateway"
 UNSTORABLE = (InvalidDocument, DocumentTooLarge, OverflowError, UnicodeEncodeError)
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,27 +69,12 @@ def _expect_range(field: str, value: float | None, least: float, most: float, wo
         raise BadUserInput(field, words, got=value)
 
 
-class Owed(NamedTuple):
-    """Tasks that were stored and are owed to the broker; `told` is done once it has confirmed or refused them."""
-
-    tasks: Sequence[Task]
-    told: asyncio.Future[None]
-
-
 class Submitter:
     """Turns submits into stored tasks. One a replica, closed after the last operation has ended."""
 
     def __init__(self, settings: Settings, publisher: Publisher, streams: EventStreams) -> None:
-        self._confirm_wait_s = settings.submit_confirm_wait_s
-        self._publisher = publisher
-        self._streams = streams
         self._inserts = Inserts()
-        self._announcements = GroupCommit[StreamEvent, bool](streams.append, name="first events")
-        self._marks = GroupCommit[Task, None](_mark_published, name="published marks", gather_s=MARK_AFTER_S)
-        self._owed: list[Owed] = []
-        self._handovers: dict[asyncio.Task[None], int] = {}
-        self._under_way = 0
-        self._context = copy_context()
+        self._hand_over = HandOver(publisher, streams, confirm_wait_s=settings.submit_confirm_wait_s)
 
     async def submit(
         self,
@@ -135,7 +106,7 @@ class Submitter:
                 return await _earlier(task)
             except UNSTORABLE as exc:
                 raise BadUserInput("input", "values that can be stored") from exc
-            await self._start_hand_over([task])
+            await self._hand_over.submit_all([task])
         return task
 
     async def accept_all(self, tasks: Sequence[Task]) -> None:
@@ -147,91 +118,11 @@ class Submitter:
             for task in tasks:
                 task.trace = submitting.trace
             await Task.insert_many(list(tasks), ordered=False)
-            await self._start_hand_over(tasks)
+            await self._hand_over.submit_all(tasks)
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
-        self._hand_over_owed()
-        pending = set(self._handovers)
-        if pending:
-            _, pending = await asyncio.wait(pending, timeout=deadline_s)
-        for handover in pending:
-            handover.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-
-    async def _start_hand_over(self, tasks: Sequence[Task]) -> None:
-        """Hand over what was stored, together with what was stored with it; wait a moment for the confirms."""
-        if self._under_way + len(tasks) > MAX_HANDOVERS:
-            log.warning("Left tasks to the reconciler", tasks=len(tasks), under_way=self._under_way)
-            return
-        loop = asyncio.get_running_loop()
-        if not self._owed:  # In a context of nobody's request, for it is for several of them.
-            loop.call_soon(self._hand_over_owed, context=self._context)
-        self._under_way += len(tasks)
-        owed = Owed(tasks, loop.create_future())
-        self._owed.append(owed)
-        await asyncio.wait({owed.told}, timeout=self._confirm_wait_s)
-
-    def _hand_over_owed(self) -> None:
-        if not self._owed:
-            return
-        owed, self._owed = self._owed, []
-        handover = asyncio.create_task(self._hand_over(owed), name=f"hand over {owed[0].tasks[0].id} and others")
-        self._handovers[handover] = sum(len(each.tasks) for each in owed)
-        handover.add_done_callback(self._handed_over)
-
-    def _handed_over(self, handover: asyncio.Task[None]) -> None:
-        self._under_way -= self._handovers.pop(handover)
-
-    async def _hand_over(self, owed: Sequence[Owed]) -> None:
-        await self._announce([task for each in owed for task in each.tasks])
-        published = await asyncio.gather(*map(self._publish_all, owed))
-        refused = [result for results in published for result in results if isinstance(result, PublishFailed)]
-        if refused:
-            log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
-        await self._mark([task for each in owed for task in each.tasks if task.published_at is not None])
-
-    async def _publish_all(self, owed: Owed) -> Sequence[bool | PublishFailed]:
-        """Publish tasks and tell who waits for that; those that the broker holds are published from then on."""
-        try:
-            pending = [task for task in owed.tasks if task.status is TaskStatus.PENDING]
-            with CONFIRM_SECONDS.time():
-                return await asyncio.gather(*map(self._publish, pending))
-        finally:
-            if not owed.told.done():
-                owed.told.set_result(None)
-
-    async def _publish(self, task: Task) -> bool | PublishFailed:
-        try:
-            message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
-            is_held = await self._publisher.publish(message, task.priority)
-        except PublishFailed as exc:
-            UNCONFIRMED.inc()
-            return exc
-        if is_held:
-            task.published_at = utc_now()
-        return is_held
-
-    async def _announce(self, tasks: Sequence[Task]) -> None:
-        events = [StreamEvent(task.id, task.cursor, task.timeline[0].event()) for task in tasks]
-        try:
-            async with asyncio.timeout(APPEND_WAIT_S):
-                await self._announcements.submit_all(events)
-        except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("Redis did not take first events", task_id=str(tasks[0].id), tasks=len(tasks), reason=str(exc))
-
-    async def _mark(self, tasks: Sequence[Task]) -> None:
-        try:
-            await self._marks.submit_all(tasks)
-        except PyMongoError as exc:
-            log.warning("Could not note that tasks were published", tasks=len(tasks), reason=str(exc))
-
-
-async def _mark_published(tasks: Sequence[Task]) -> list[None]:
-    published_at = max(task.published_at for task in tasks if task.published_at)
-    query = {"_id": {"$in": [task.id for task in tasks]}, "published_at": None}  # Whoever had it first has noted it.
-    await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
-    return [None] * len(tasks)
+        await self._hand_over.aclose(deadline_s)
 
 
 def new_task(
