@@ -130,7 +130,10 @@ class HandOver:
 
 
 async def _mark_published(tasks: Sequence[Task]) -> list[None]:
-    published_at = max(task.published_at for task in tasks if task.published_at)
-    query = {"_id": {"$in": [task.id for task in tasks]}, "published_at": None}  # Whoever had it first has noted it.
-    await Task.get_pymongo_collection().update_many(query, {"$set": {"published_at": published_at}})
+    """Note of each task its own time, unless whoever had it from the broker first has noted one."""
+    task_ids = [task.id for task in tasks]
+    index = {"$indexOfArray": [{"$literal": task_ids}, "$_id"]}
+    its_own = {"$arrayElemAt": [{"$literal": [task.published_at for task in tasks]}, index]}
+    query = {"_id": {"$in": task_ids}, "published_at": None}
+    await Task.get_pymongo_collection().update_many(query, [{"$set": {"published_at": its_own}}])
     return [None] * len(tasks)

@@ -135,7 +135,9 @@ class TaskType(NodeType):
         ],
     )
     published_at: datetime | None = strawberry.field(
-        description="When the broker confirmed that it holds the task; null until then, and where there is no broker."
+        description="When the broker confirmed that it holds the task; null until then, and where there is no broker. "
+        "The answer to the submit tells it at once. It is stored 0.1 s later, and who takes the task from the broker "
+        "before that stores the time of this instead."
     )
     run_at: datetime | None = strawberry.field(description="Before when it, or its next attempt, does not start.")
     deadline: datetime | None = strawberry.field(description="If it has not started by then, it expires.")

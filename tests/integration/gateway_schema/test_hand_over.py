@@ -1,6 +1,7 @@
 """A submitted task on its way to the broker, with every service slow or away in turn."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from beanie import init_beanie
@@ -62,6 +63,34 @@ async def test_a_slow_broker_is_waited_for_half_a_second_and_its_confirm_is_stil
     stored = await Task.get(parse_id(answer["id"]))
     assert stored is not None
     assert stored.published_at is not None
+
+
+async def test_each_answer_tells_the_time_of_publishing_that_is_stored(open_gateway: OpenGateway) -> None:
+    publisher = SlowPublisher()
+    publisher.let.set()
+    gateway = await open_gateway(publisher, None)
+    answers = []
+    for _ in range(3):
+        answers.append((await gateway.get(PROCESS, input=DATA))["processData"])
+        await asyncio.sleep(0.002)  # The next one's differs.
+    await gateway.services.submitter.aclose()
+    for answer in answers:
+        stored = await Task.get(parse_id(answer["id"]))
+        assert stored is not None
+        assert stored.published_at == datetime.fromisoformat(answer["publishedAt"])
+
+
+async def test_a_time_of_publishing_that_is_stored_already_stays(open_gateway: OpenGateway) -> None:
+    publisher = SlowPublisher()
+    gateway = await open_gateway(publisher, None)
+    answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+    submitted_at = datetime.fromisoformat(answer["createdAt"])
+    await Task.find_one({"_id": parse_id(answer["id"])}).update({"$set": {"published_at": submitted_at}})
+    publisher.let.set()
+    await gateway.services.submitter.aclose()
+    stored = await Task.get(parse_id(answer["id"]))
+    assert stored is not None
+    assert stored.published_at == submitted_at
 
 
 async def test_closing_gives_up_on_a_broker_that_never_confirms(open_gateway: OpenGateway) -> None:
