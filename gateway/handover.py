@@ -4,9 +4,9 @@ What is submitted in one turn of the event loop goes together. It belongs to no 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import copy_context
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
@@ -16,7 +16,7 @@ from core.documents import Task
 from core.grouping import GroupCommit
 from core.messages import TaskMessage
 from core.publisher import Publisher, PublishFailed
-from core.states import TaskStatus
+from core.states import Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
 from core.telemetry import get_logger
 from gateway.metrics import CONFIRM_SECONDS, UNCONFIRMED
@@ -32,10 +32,20 @@ log = get_logger(__name__)
 
 
 class Owed(NamedTuple):
-    """Tasks that were stored and are owed to the broker; `told` is done once it has confirmed or refused them."""
+    """Tasks of one priority that were stored and are owed to the broker; `told` is done once it has answered for all.
+
+    One priority, for each has a queue: what waits for one queue is no reason to leave tasks of another unmarked.
+    """
 
     tasks: Sequence[Task]
     told: asyncio.Future[None]
+
+
+class Unpublished(NamedTuple):
+    """A task that stays PENDING, and why."""
+
+    task: Task
+    reason: BaseException
 
 
 class HandOver:
@@ -60,9 +70,9 @@ class HandOver:
         if not self._owed:  # In a context of nobody's request, for it is for several of them.
             loop.call_soon(self._hand_over_owed, context=self._context)
         self._under_way += len(tasks)
-        owed = Owed(tasks, loop.create_future())
-        self._owed.append(owed)
-        await asyncio.wait({owed.told}, timeout=self._confirm_wait_s)
+        owed = [Owed(alike, loop.create_future()) for alike in _by_priority(tasks)]
+        self._owed += owed
+        await asyncio.wait([each.told for each in owed], timeout=self._confirm_wait_s)
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """Let the hand-overs under way finish, then cancel what is left; the reconciler publishes those tasks."""
@@ -87,32 +97,38 @@ class HandOver:
 
     async def _hand_over(self, owed: Sequence[Owed]) -> None:
         await self._announce([task for each in owed for task in each.tasks])
-        published = await asyncio.gather(*map(self._publish_all, owed))
-        refused = [result for results in published for result in results if isinstance(result, PublishFailed)]
-        if refused:
-            log.warning("The broker did not take tasks; they stay PENDING", tasks=len(refused), reason=str(refused[0]))
-        await self._mark([task for each in owed for task in each.tasks if task.published_at is not None])
+        outcomes = await asyncio.gather(*map(self._publish_all, owed))
+        failures = [failure for each in outcomes for failure in each]
+        if failures:
+            reason = failures[0].reason
+            log.warning(
+                "The broker did not take tasks; they stay PENDING",
+                **_named([failure.task for failure in failures]),
+                reason=str(reason) or type(reason).__name__,
+                exc_info=None if isinstance(reason, PublishFailed) else reason,
+            )
 
-    async def _publish_all(self, owed: Owed) -> Sequence[bool | PublishFailed]:
-        """Publish tasks and tell who waits for that; those that the broker holds are published from then on."""
+    async def _publish_all(self, owed: Owed) -> list[Unpublished]:
+        """Publish tasks, tell who waits for that, then note which of them the broker holds; return the others."""
+        pending = [task for task in owed.tasks if task.status is TaskStatus.PENDING]
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
-            pending = [task for task in owed.tasks if task.status is TaskStatus.PENDING]
-            with CONFIRM_SECONDS.time():
-                return await asyncio.gather(*map(self._publish, pending))
+            results = await asyncio.gather(*map(self._publish, pending), return_exceptions=True)
         finally:
             if not owed.told.done():
                 owed.told.set_result(None)
+        held = [task for task in pending if task.published_at is not None]
+        if held:
+            CONFIRM_SECONDS.observe(loop.time() - started)
+            await self._marks.submit_all(held)
+        return [Unpublished(task, reason) for task, reason in zip(pending, results, strict=True) if reason is not None]
 
-    async def _publish(self, task: Task) -> bool | PublishFailed:
-        try:
-            message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
-            is_held = await self._publisher.publish(message, task.priority)
-        except PublishFailed as exc:
-            UNCONFIRMED.inc()
-            return exc
-        if is_held:
-            task.published_at = utc_now()
-        return is_held
+    async def _publish(self, task: Task) -> None:
+        message = TaskMessage(task.id, task.epoch, task.trace, task.correlation_id)
+        with UNCONFIRMED.count_exceptions():
+            if await self._publisher.publish(message, task.priority):
+                task.published_at = utc_now()
 
     async def _announce(self, tasks: Sequence[Task]) -> None:
         events = [StreamEvent(task.id, task.cursor, task.timeline[0].event()) for task in tasks]
@@ -120,13 +136,7 @@ class HandOver:
             async with asyncio.timeout(APPEND_WAIT_S):
                 await self._announcements.submit_all(events)
         except (RedisError, OSError, TimeoutError) as exc:
-            log.warning("Redis did not take first events", task_id=str(tasks[0].id), tasks=len(tasks), reason=str(exc))
-
-    async def _mark(self, tasks: Sequence[Task]) -> None:
-        try:
-            await self._marks.submit_all(tasks)
-        except PyMongoError as exc:
-            log.warning("Could not note that tasks were published", tasks=len(tasks), reason=str(exc))
+            log.warning("Redis did not take first events", **_named(tasks), reason=str(exc))
 
 
 async def _mark_published(tasks: Sequence[Task]) -> list[None]:
@@ -135,5 +145,20 @@ async def _mark_published(tasks: Sequence[Task]) -> list[None]:
     index = {"$indexOfArray": [{"$literal": task_ids}, "$_id"]}
     its_own = {"$arrayElemAt": [{"$literal": [task.published_at for task in tasks]}, index]}
     query = {"_id": {"$in": task_ids}, "published_at": None}
-    await Task.get_pymongo_collection().update_many(query, [{"$set": {"published_at": its_own}}])
+    try:
+        await Task.get_pymongo_collection().update_many(query, [{"$set": {"published_at": its_own}}])
+    except PyMongoError as exc:
+        log.warning("Could not note that tasks were published", **_named(tasks), reason=str(exc))
     return [None] * len(tasks)
+
+
+def _by_priority(tasks: Sequence[Task]) -> Iterable[Sequence[Task]]:
+    alike: dict[Priority, list[Task]] = {}
+    for task in tasks:
+        alike.setdefault(task.priority, []).append(task)
+    return alike.values()
+
+
+def _named(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return how a line of the log names tasks of several requests: the first of them stands for all."""
+    return {"tasks": len(tasks), "task_id": str(tasks[0].id), "correlation_id": tasks[0].correlation_id}

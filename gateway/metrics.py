@@ -42,8 +42,8 @@ RELAY_LAG = Gauge(
 )
 CONFIRM_SECONDS = Histogram(
     "headway_submit_confirm_seconds",
-    "From the publishing of tasks that are submitted together to the broker's answer, whether or not the client "
-    "waited for it.",
+    "From the publishing of tasks that are submitted together to the broker's confirm, whether or not the client "
+    "waited for it; what was not published, or refused, is not in it.",
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 UNCONFIRMED = Counter(

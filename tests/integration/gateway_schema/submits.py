@@ -43,6 +43,22 @@ class SlowPublisher:
         return None
 
 
+class HeldUpPublisher(SlowPublisher):
+    """Takes a message of high priority only when it is let, any other at once."""
+
+    async def publish(self, message: TaskMessage, priority: Priority) -> bool:
+        return priority is not Priority.HIGH or await super().publish(message, priority)
+
+
+class BrokenPublisher(SlowPublisher):
+    """Fails as nobody expects at a message of high priority, and takes any other at once."""
+
+    async def publish(self, message: TaskMessage, priority: Priority) -> bool:
+        if priority is Priority.HIGH:
+            raise LookupError("a defect")
+        return True
+
+
 class RefusingPublisher(SlowPublisher):
     """Takes nothing."""
 

@@ -4,10 +4,12 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
+import pytest
 from beanie import init_beanie
 from prometheus_client import REGISTRY
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from core.connections import open_amqp, open_redis
 from core.documents import DOCUMENTS, Task
@@ -16,10 +18,19 @@ from core.messages import TaskMessage, decode_messages, queue_name
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import Priority, TaskStatus
+from gateway.submit import SubmitOptions, new_task
 from tests.integration.gateway_schema.conftest import OpenGateway
 from tests.integration.gateway_schema.proxy import proxied
-from tests.integration.gateway_schema.submits import DATA, PROCESS, RefusingPublisher, SlowPublisher
+from tests.integration.gateway_schema.submits import (
+    DATA,
+    PROCESS,
+    BrokenPublisher,
+    HeldUpPublisher,
+    RefusingPublisher,
+    SlowPublisher,
+)
 from tests.integration.jobs.conftest import until_true
+from tests.unit.gateway_schema.sample_kind import PAINT
 
 
 def numbers(name: str) -> float:
@@ -93,6 +104,26 @@ async def test_a_time_of_publishing_that_is_stored_already_stays(open_gateway: O
     assert stored.published_at == submitted_at
 
 
+@pytest.mark.parametrize("is_batch", [True, False])
+@pytest.mark.parametrize("publisher", [HeldUpPublisher, BrokenPublisher])
+async def test_a_task_is_noted_as_published_whatever_becomes_of_another_priority_s(
+    open_gateway: OpenGateway, publisher: type[SlowPublisher], is_batch: bool
+) -> None:
+    taker = publisher()
+    submitter = (await open_gateway(taker, None)).services.submitter
+    high, normal = (
+        new_task(PAINT, {"title": "x"}, SubmitOptions(priority), owner="local", correlation_id=None)
+        for priority in (Priority.HIGH, Priority.NORMAL)
+    )
+    if is_batch:
+        await submitter.accept_all([high, normal])
+    else:
+        await asyncio.gather(submitter.accept(high), submitter.accept(normal))
+    await until_true(normal.id, lambda stored: stored.published_at, within_s=3)
+    assert high.published_at is None
+    taker.let.set()
+
+
 async def test_closing_gives_up_on_a_broker_that_never_confirms(open_gateway: OpenGateway) -> None:
     gateway = await open_gateway(SlowPublisher(), None)
     await gateway.get(PROCESS, input=DATA)
@@ -121,6 +152,29 @@ async def test_a_broker_that_refuses_leaves_the_task_pending(open_gateway: OpenG
     stored = await Task.get(parse_id(answer["id"]))
     assert stored is not None
     assert (stored.status, stored.published_at) == (TaskStatus.PENDING, None)
+
+
+async def test_only_confirmed_tasks_count_in_how_long_a_confirm_takes(open_gateway: OpenGateway) -> None:
+    publisher = SlowPublisher()
+    publisher.let.set()
+    counted = numbers("headway_submit_confirm_seconds_count")
+    for taker, options, more in ((RefusingPublisher(), {}, 0), (publisher, {"delayS": 60}, 0), (publisher, {}, 1)):
+        gateway = await open_gateway(taker, None)
+        await gateway.get(PROCESS, input=DATA, options=options)
+        counted += more
+        assert numbers("headway_submit_confirm_seconds_count") == counted
+
+
+async def test_a_line_of_a_refusal_names_a_task_and_its_request(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(RefusingPublisher(), None)
+    with capture_logs() as said:
+        answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+        await gateway.services.submitter.aclose()
+    stored = await Task.get(parse_id(answer["id"]))
+    assert stored is not None
+    (line,) = (line for line in said if line["event"].startswith("The broker did not take"))
+    assert (line["tasks"], line["task_id"], line["correlation_id"]) == (1, str(stored.id), stored.correlation_id)
+    assert stored.correlation_id
 
 
 async def test_rabbitmq_down_leaves_the_task_pending_and_the_next_one_is_published(
