@@ -50,7 +50,7 @@ async def test_last_progress_reaches_followers_before_the_end_is_stored(
         running = asyncio.create_task(runner.run(attempt), name="attempt")
         try:
             await ledger.is_committing.wait()
-            told = [(Cursor(2, 1), TaskStatus.RUNNING), (Cursor(2, 2), 1)]
+            told = [(Cursor(1, 2), TaskStatus.QUEUED), (Cursor(2, 1), TaskStatus.RUNNING), (Cursor(2, 2), 1)]
             async with asyncio.timeout(5):
                 while await _told(streams, task.id) != told:  # noqa: ASYNC110  # Redis sets no event of ours.
                     await asyncio.sleep(0.02)
