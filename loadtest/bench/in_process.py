@@ -50,6 +50,8 @@ SCOPE: dict[str, Any] = {
 class Stored:
     """Stands where MongoDB does: the same documents, whatever is asked."""
 
+    full_name = "bench.items"
+
     def find(self, *_: Any) -> "Stored":
         """Find everything."""
         return self
