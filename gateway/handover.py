@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from core.choices import own, with_own
 from core.clock import utc_now
 from core.documents import Task
 from core.grouping import GroupCommit
@@ -141,10 +142,8 @@ class HandOver:
 
 async def _mark_published(tasks: Sequence[Task]) -> list[None]:
     """Note of each task its own time, unless whoever had it from the broker first has noted one."""
-    task_ids = [task.id for task in tasks]
-    index = {"$indexOfArray": [{"$literal": task_ids}, "$_id"]}
-    its_own = {"$arrayElemAt": [{"$literal": [task.published_at for task in tasks]}, index]}
-    query = {"_id": {"$in": task_ids}, "published_at": None}
+    its_own = with_own([own(task.id, {"published_at": task.published_at}) for task in tasks], "$$own.published_at")
+    query = {"_id": {"$in": [task.id for task in tasks]}, "published_at": None}
     try:
         await Task.get_pymongo_collection().update_many(query, [{"$set": {"published_at": its_own}}])
     except PyMongoError as exc:
