@@ -1,6 +1,8 @@
 """How a bridge or a worker begins as a process: settings, logs, its name, and one line when it can't start."""
 
+import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -32,3 +34,9 @@ def run_process(role: str, run: Callable[[Settings, str], Awaitable[None]], name
         print(f"headway {role}: {exc}", file=sys.stderr)  # noqa: T201  # One line for the operator, not a log record.
         return 1
     return 0
+
+
+def on_stop_signal(stop: Callable[[], None]) -> None:
+    """Have a function called at SIGTERM and SIGINT, on the running loop."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop)

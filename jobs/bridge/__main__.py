@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
@@ -28,7 +27,7 @@ from jobs.bridge.backlog import measure_forever
 from jobs.bridge.leader import Leadership
 from jobs.bridge.pump import Pump
 from jobs.bridge.sources import PREFETCH, MongoSource, RabbitSource, Source
-from jobs.entry import run_process
+from jobs.entry import on_stop_signal, run_process
 from jobs.ledger import LEASE_S, Ledger
 from jobs.monitoring import serve_metrics
 from jobs.queue import RunQueues
@@ -107,8 +106,7 @@ async def open_supply(settings: Settings, redis: Redis, stack: contextlib.AsyncE
 async def run(settings: Settings, name: str) -> None:
     """Run one bridge until SIGTERM or SIGINT. Raises StartupError."""
     stopping = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    on_stop_signal(stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         mongo = await open_mongo(settings)
         stack.push_async_callback(mongo.close)

@@ -5,7 +5,6 @@ With a ticket, a name and its parent's pid as arguments it is a suspect's own wo
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.streams import EventStreams
 from core.telemetry import get_logger
-from jobs.entry import run_process
+from jobs.entry import on_stop_signal, run_process
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
 from jobs.monitoring import serve_metrics
@@ -91,9 +90,7 @@ async def _work(
         if isolation is not None:
             isolation.stop()
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop)
-
+    on_stop_signal(stop)
     async with asyncio.TaskGroup() as group:
 
         def on_cancel(data: bytes) -> None:
