@@ -45,13 +45,18 @@ def configure_logging(settings: Settings, role: str) -> None:
     )
     is_direct = settings.log_format == "json" and level <= logging.INFO
     _Process.turns = _Turns(sys.stderr.buffer, own) if is_direct else None
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
+    _redirect_loggers(level, formatter)
+    structlog.contextvars.bind_contextvars(role=role)
+
+
+def _redirect_loggers(level: int, formatter: logging.Formatter) -> None:
+    """Have what the standard library's loggers say written to standard error, and less of what says too much."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -59,7 +64,6 @@ def configure_logging(settings: Settings, role: str) -> None:
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
     # Each failed attempt is an error to it, also those of a start that waits; aio_pika tells of an outage in one line.
     logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
-    structlog.contextvars.bind_contextvars(role=role)
 
 
 def _line(logger: Any, method: str, event: structlog.typing.EventDict) -> bytes:
