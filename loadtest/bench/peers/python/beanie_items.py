@@ -9,8 +9,8 @@ from uuid import UUID
 
 from beanie import Document, init_beanie
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from items_out import ItemOut, ItemPage
+from pydantic import Field
 from pymongo import AsyncMongoClient
 
 
@@ -28,25 +28,6 @@ class Item(Document):
         """Where it is stored."""
 
         name = "items"
-
-
-class ItemOut(BaseModel):
-    """A thing in the catalogue, as it is told."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-    id: UUID
-    name: str
-    description: str | None
-    metadata: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
-
-
-class ItemPage(BaseModel):
-    """A page of items."""
-
-    items: list[ItemOut]
 
 
 @asynccontextmanager
