@@ -8,7 +8,19 @@ import os
 import pytest
 
 from gateway.transports.limits import EdgeLimits
-from tests.integration.gateway_transports.edge import Edge
+from tests.integration.gateway_transports.edge import Client, Edge
+
+
+async def begin_to_stop(edge: Edge, client: Client, *, subscribes: bool) -> asyncio.Task[None]:
+    """Have the edge stop while a query is held; return once it has ended the client's subscription, if there is one."""
+    if subscribes:
+        await client.subscribe("s", "subscription { silence }")
+        await edge.probe.wait_for_sources(1)
+    await client.subscribe("q", "{ held }")
+    await edge.probe.holding.wait()
+    stopping = asyncio.create_task(edge.stop())
+    await edge.probe.wait_for_sources(0)
+    return stopping
 
 
 @pytest.mark.parametrize(
@@ -18,13 +30,7 @@ async def test_shutdown_finishes_queries_then_closes_and_tells_whether_something
     edge: Edge, subscribes: bool, code: int, reason: str
 ) -> None:
     async with edge.session() as client:
-        if subscribes:
-            await client.subscribe("s", "subscription { silence }")
-            await edge.probe.wait_for_sources(1)
-        await client.subscribe("q", "{ held }")
-        await edge.probe.holding.wait()
-        stopping = asyncio.create_task(edge.stop())
-        await edge.probe.wait_for_sources(0)
+        stopping = await begin_to_stop(edge, client, subscribes=subscribes)
         edge.probe.release.set()
         assert await client.read() == {"id": "q", "type": "next", "payload": {"data": {"held": "released"}}}
         assert await client.read() == {"id": "q", "type": "complete"}
@@ -34,12 +40,7 @@ async def test_shutdown_finishes_queries_then_closes_and_tells_whether_something
 
 async def test_what_is_asked_for_during_a_shutdown_is_not_started_and_may_be_completed(edge: Edge) -> None:
     async with edge.session() as client:
-        await client.subscribe("s", "subscription { silence }")
-        await edge.probe.wait_for_sources(1)
-        await client.subscribe("q", "{ held }")
-        await edge.probe.holding.wait()
-        stopping = asyncio.create_task(edge.stop())
-        await edge.probe.wait_for_sources(0)
+        stopping = await begin_to_stop(edge, client, subscribes=True)
         await client.subscribe("late", "subscription { silence }")
         await client.send(type="complete", id="late")
         await client.send(type="ping")
