@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+from datetime import datetime, tzinfo
 from inspect import isawaitable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ from graphql import DocumentNode, ExecutionResult, execute_root_selection_set, p
 from hypothesis import HealthCheck, assume, given, settings
 from strawberry.execution import optimized_is_awaitable
 
+from core import clock
 from core.errors import NotFound
 from gateway import errors
 from gateway.context import OperationContext, Services
@@ -34,10 +36,20 @@ class Silent:
         """Say nothing."""
 
 
+class StandingClock(datetime):
+    """Tells one moment: what was stored without one is shown with that of whoever looks, and two look here."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """Return the moment, in UTC."""
+        return cls(2026, 1, 31, tzinfo=tz)
+
+
 @pytest.fixture(autouse=True)
 def _in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the roots find what the example holds; one that is an error is raised by its root."""
     monkeypatch.setattr(errors, "log", Silent())
+    monkeypatch.setattr(clock, "datetime", StandingClock)
     assert GRAPHQL.query_type is not None
     for name in ROOTS:
 
