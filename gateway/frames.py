@@ -84,10 +84,9 @@ class Frames:
         return made
 
     def _written(self, execution: Execution, event: Any, told: Mapping[str, Any] | None) -> bytes | None:
-        data = execution.render_event(event)
+        data = _data(execution, event)
         if data is None:
             return None
-        _RENDERED.inc()
         if not (told or execution.plan.repeats or execution.context_value.large.is_much):
             written = orjson.dumps({"data": data})
             if len(written) <= self._max_response_bytes:
@@ -95,11 +94,8 @@ class Frames:
         return self._outcome(execution, data, told).encode()
 
     def _rendered(self, execution: Execution, event: Any, told: Mapping[str, Any] | None) -> Outcome | None:
-        data = execution.render_event(event)
-        if data is None:
-            return None
-        _RENDERED.inc()
-        return self._outcome(execution, data, told)
+        data = _data(execution, event)
+        return None if data is None else self._outcome(execution, data, told)
 
     def _outcome(self, execution: Execution, data: dict[str, Any], told: Mapping[str, Any] | None) -> Outcome:
         result, repeats = ExecutionResult(data), execution.plan.repeats
@@ -119,3 +115,11 @@ class Frames:
         while len(self._kept) > 1 and (len(self._kept) > MAX_FRAMES or self._bytes > MAX_FRAMES_BYTES):
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.encode())
+
+
+def _data(execution: Execution, event: Any) -> dict[str, Any] | None:
+    """Return what the plan renders of an event, and count that; None if the plan gives it up."""
+    data = execution.render_event(event)
+    if data is not None:
+        _RENDERED.inc()
+    return data

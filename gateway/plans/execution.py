@@ -28,6 +28,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.metrics import plans_by
 from gateway.plans.executor import Infos, PlannedExecutor, Waiting
+from gateway.plans.places import Place
 from gateway.plans.plan import Plan, Root
 from gateway.plans.scope import Fragments
 
@@ -129,9 +130,12 @@ class Execution:
 
     async def _begin(self, one: Waiting, infos: Infos) -> Any:
         place = self.plan.places[one.place]
-        arguments = get_argument_values(place.field, place.nodes[0], self.variable_values, None, self.hide_suggestions)
         assert place.field.resolve is not None
-        return await place.field.resolve(one.source, infos[one.place], **arguments)
+        return await place.field.resolve(one.source, infos[one.place], **self._arguments(place))
+
+    def _arguments(self, place: Place) -> dict[str, Any]:
+        """Return what graphql-core would give a field's resolver. Raises GraphQLError."""
+        return get_argument_values(place.field, place.nodes[0], self.variable_values, None, self.hide_suggestions)
 
     def _resolve(self, root: Root) -> Any:
         """Return what the resolver of a root does. Raises what that does, and GraphQLError for arguments."""
@@ -143,10 +147,8 @@ class Execution:
                 call = None
         if call is None:
             plans_by("strawberry").inc()
-            arguments = get_argument_values(
-                place.field, place.nodes[0], self.variable_values, None, self.hide_suggestions
-            )
-            return (place.field.resolve or default_field_resolver)(None, self._info(root), **arguments)
+            resolve = place.field.resolve or default_field_resolver
+            return resolve(None, self._info(root), **self._arguments(place))
         return call.resolve(self.context_value, arguments, self._info(root) if call.info else None)
 
     def _info(self, root: Root) -> GraphQLResolveInfo[Any]:
