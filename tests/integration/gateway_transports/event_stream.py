@@ -77,10 +77,3 @@ async def start(
 
 def told(ident: str, data: dict[str, Any]) -> tuple[str, Any]:
     return "next", {"id": ident, "payload": {"data": data}}
-
-
-def code_of(response: httpx.Response) -> str:
-    body = response.json()
-    assert list(body) == ["errors"]
-    code: str = body["errors"][0]["extensions"]["code"]
-    return code

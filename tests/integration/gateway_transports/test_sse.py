@@ -7,10 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.gateway_transports.edge import Edge
-from tests.integration.gateway_transports.event_stream import EVENTS, TOKEN, code_of, opened, reserve, start, told
-
-JSON = "application/json"
+from tests.integration.gateway_transports.edge import JSON, Edge, code_of
+from tests.integration.gateway_transports.event_stream import EVENTS, TOKEN, opened, reserve, start, told
 
 
 class TestDistinctMode:

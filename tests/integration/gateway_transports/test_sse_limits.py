@@ -8,8 +8,8 @@ import pytest
 
 from core.settings import Settings
 from gateway.transports.limits import EdgeLimits
-from tests.integration.gateway_transports.edge import Edge, running_edge
-from tests.integration.gateway_transports.event_stream import EVENTS, code_of, opened, reserve, start, told
+from tests.integration.gateway_transports.edge import Edge, code_of, running_edge
+from tests.integration.gateway_transports.event_stream import EVENTS, opened, reserve, start, told
 
 
 class TestLimits:
