@@ -7,6 +7,7 @@ export npm_config_progress := false
 
 PORT ?= 8000
 ARGS ?=
+TEST_WORKERS ?= 2
 EXAMPLES ?= 100000
 PY := .venv/bin/python
 NODE := $(CURDIR)/requirements/node
@@ -16,7 +17,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 
 help:
 	@echo "make run     start everything, run one demo task and serve on port $(PORT) until Ctrl-C  (PORT=, ARGS=)"
-	@echo "make test    run the whole suite on real services; installs what it needs  (ARGS= goes to pytest)"
+	@echo "make test    run the whole suite on real services; installs what it needs  (TEST_WORKERS= files at once, ARGS= goes to pytest)"
 	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
 	@echo "make bench   measure reading, following and tasks beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
 	@echo "make micro   time the parts that requests, events and tasks are made of, each by itself  (ARGS= goes to pytest)"
@@ -61,7 +62,7 @@ run: setup ui
 test: setup ui
 	@requirements/test-servers
 	@if [ -f tests/node/package.json ]; then cd tests/node && $(NODE) npm ci --silent --no-fund --no-audit; fi
-	@$(NODE) $(PY) -m pytest $(ARGS)
+	@$(NODE) $(PY) -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench-setup: setup
 	@cargo install secantus-mdb --version 0.5.3-beta.193 --ignore-rust-version --root .venv
