@@ -60,16 +60,15 @@ async def test_airports_arrive_by_import_and_come_back_page_by_page(stack: Runni
             expected.append({"name": metadata.pop("name"), "description": None, "metadata": metadata})
         assert [{name: item[name] for name in ("name", "description", "metadata")} for item in airports] == expected
 
-        second = await run_to_end(http, ws, IMPORT, input=upload)
-        assert second["result"] == {"inserted": 0, "updated": 3376, "rejectedTotal": 0, "rejected": []}
-        again = [item for item in await all_items(stack) if "iata" in item["metadata"]]
-        assert again == airports
+        head, *lines = content.splitlines()
+        alaskan = [line for line, row in zip(lines, rows, strict=True) if row["state"] == "AK"]
+        second = await run_to_end(http, ws, IMPORT, input=upload | {"content": "\n".join([head, *alaskan])})
+        assert second["result"] == {"inserted": 0, "updated": len(alaskan), "rejectedTotal": 0, "rejected": []}
 
         found = (await execute(http, SEARCH, filter={"metadata": [{"path": "iata", "value": "ANC"}]}))["items"]
         assert [node["name"] for node in found["nodes"]] == [row["name"] for row in rows if row["iata"] == "ANC"]
-        in_alaska = sum(row["state"] == "AK" for row in rows)
         found = (await execute(http, SEARCH, filter={"metadata": [{"path": "state", "value": "AK"}]}))["items"]
-        assert found["totalCount"] == in_alaska > 100
+        assert found["totalCount"] == len(alaskan) > 100
 
 
 async def test_a_thousand_digests_are_what_anyone_computes(stack: RunningStack) -> None:
