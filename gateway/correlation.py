@@ -11,10 +11,18 @@ HEADER = b"x-request-id"
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,99}")
 
 
+def sane_id(offered: str | None) -> str | None:
+    """Return `offered` if it is at most 100 harmless characters, else None."""
+    return offered if offered is not None and _SANE.fullmatch(offered) else None
+
+
 def choose_correlation_id(offered: str | None) -> str:
     """Return `offered` if it is at most 100 harmless characters, else a new id."""
-    if offered is not None and _SANE.fullmatch(offered):
-        return offered
+    return sane_id(offered) or new_correlation_id()
+
+
+def new_correlation_id() -> str:
+    """Return an id that nobody else has."""
     return uuid_utils.uuid7().hex
 
 

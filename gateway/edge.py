@@ -8,8 +8,9 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.telemetry import RequestLogger
-from gateway.correlation import CORRELATION_ID, HEADER, choose_correlation_id
-from gateway.transports.call import Answering, fields_of
+from gateway.correlation import CORRELATION_ID, new_correlation_id
+from gateway.transports.call import Answering
+from gateway.transports.head import Head
 from gateway.transports.hosts import Hosts, refuse_host
 
 log = RequestLogger(__name__)
@@ -21,8 +22,8 @@ MAX_PATH_CHARS = 200
 class Edge:
     """Stands before an application of Starlette, whose state holds the endpoints of `/graphql`.
 
-    Puts `correlation_id` and `fields`, the headers by their names, into the scope, and the id into the answer; `logs`:
-    one line a request.
+    Puts `correlation_id`, `head` and `fields`, the headers by their names, into the scope, and the id into the answer;
+    `logs`: one line a request.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts, *, logs: bool) -> None:
@@ -34,15 +35,19 @@ class Edge:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        scope["fields"] = fields = fields_of(scope["headers"])
-        offered = fields.get(HEADER)
-        correlation_id = choose_correlation_id(None if offered is None else offered.decode("latin-1"))
-        scope["correlation_id"] = correlation_id
+        head: Head = scope.get("head") or Head(scope.get("method", ""), scope["headers"])
+        scope["head"], scope["fields"] = head, head.fields
+        scope["correlation_id"] = correlation_id = head.correlation_id or new_correlation_id()
+        if head.is_allowed is None:
+            head.is_allowed = self._hosts.allow(scope)
         began_at = time.perf_counter()
         status = 500
         token = CORRELATION_ID.set(correlation_id)
         try:
-            status = await self._serve(scope, receive, send)
+            if head.is_allowed and scope["path"] == GRAPHQL and scope["type"] == "http":
+                status = await scope["app"].state.graphql_http(scope, receive, send)
+            else:
+                status = await self._serve(scope, receive, send)
         finally:
             if self._logs and scope["type"] == "http":
                 duration_ms = round((time.perf_counter() - began_at) * 1000, 1)
@@ -51,16 +56,11 @@ class Edge:
         CORRELATION_ID.reset(token)  # What is raised is logged under the id by the server, whose task ends with that.
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Answer, and return the status, 0 where nothing was said."""
-        path, is_http = scope["path"], scope["type"] == "http"
-        is_allowed = self._hosts.allow(scope)
-        if is_allowed and is_http and path == GRAPHQL:
-            status: int = await scope["app"].state.graphql_http(scope, receive, send)
-            return status
+        """Answer what is no GraphQL over HTTP, or may not pass, and return the status, 0 where nothing was said."""
         answering = Answering(send, scope["correlation_id"])
-        if not is_allowed:
+        if not scope["head"].is_allowed:
             await refuse_host(scope, receive, answering)
-        elif path == GRAPHQL:
+        elif scope["path"] == GRAPHQL:
             await scope["app"].state.graphql_websocket(scope, receive, answering)
         else:
             await self._app(scope, receive, answering)

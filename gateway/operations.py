@@ -82,6 +82,14 @@ class Operations:
             "subscriptions of one caller", "subscriptions_per_principal", limits.subscriptions_per_principal
         )
 
+    def known(self, asked: GraphQLRequest) -> Prepared | None:
+        """Return what `admit` does where that neither waits nor refuses, else None."""
+        try:
+            document = self._documents.find(self._trusted.text_of(asked))
+        except Rejected:
+            return None
+        return None if document is None else document.operations.get(asked.operation_name or None)
+
     async def admit(self, asked: GraphQLRequest, context: OperationContext) -> Prepared:
         """Return what `prepare` does; reading a new document is charged to whoever asks, and waits for its turn."""
         with suppress(Rejected):  # Then there is no text to read.
@@ -112,14 +120,8 @@ class Operations:
             raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
         return cost
 
-    async def _charge(self, prepared: Prepared, variables: Mapping[str, Any] | None, context: OperationContext) -> int:
-        """Charge the operation to whoever asks and return what it costs. Raises Refused."""
-        cost = self.cost(prepared, variables)
-        if context.budget is not None:
-            await self._take(cost, prepared.label, context)
-        return cost
-
     async def _take(self, cost: int, label: str, context: OperationContext) -> None:
+        """Charge a cost to whoever asks. Raises Refused."""
         try:
             await context.charge(cost)
         except RateLimited as exc:
@@ -180,7 +182,10 @@ class Operations:
         context: OperationContext,
     ) -> Outcome:
         """Execute a query or mutation. Raises Refused when it costs too much or the variables don't fit."""
-        told = self._told(await self._charge(prepared, variables, context), extensions)
+        cost = self.cost(prepared, variables)
+        if context.budget is not None:
+            await self._take(cost, prepared.label, context)
+        told = self._told(cost, extensions)
         execution = self._begin(prepared, variables, extensions, context)
         outcome_label, started_at = "cancelled", time.perf_counter()
         running = running_operations_by(prepared.label)
@@ -221,7 +226,9 @@ class Operations:
 
         Raises Refused when it costs too much or the variables don't fit.
         """
-        cost = await self._charge(prepared, variables, context)
+        cost = self.cost(prepared, variables)
+        if context.budget is not None:
+            await self._take(cost, prepared.label, context)
         told = self._told(cost, extensions)
         execution = self._begin(prepared, variables, extensions, context)
         self._take_place(context)

@@ -121,6 +121,10 @@ class Documents:
         """Return whether reading this text takes no time."""
         return text in self._known or text in self._refused or len(text) > self._limits.max_document_chars
 
+    def find(self, text: str) -> Document | None:
+        """Return the document that a text is if it was read before and is valid, else None."""
+        return self._known.find(text)
+
     def read(self, text: str) -> Document:
         """Return the document that a text is. Raises Rejected."""
         document = self._known.find(text)

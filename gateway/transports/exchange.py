@@ -4,8 +4,10 @@ A head waits for the first bytes of its body, as ASGI asks: a replica that died 
 it had passed on already, so that no other replica could be asked. So a small answer comes whole or not at all.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from math import inf
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,8 +15,6 @@ from httptools import parse_url
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
-WHOLE_BODY = "headway.whole_body"
-"""The key of `Exchange.take_whole_body` among the scope's extensions."""
 USUAL_CHARS = 300
 """Of a request's target: what the same few come to again and again is kept."""
 CONTROLS = bytes({*range(32), 127} - {9})
@@ -28,9 +28,17 @@ class Exchange(RequestResponseCycle):
     _head = b""
     _is_taken = False
 
-    def take_whole_body(self) -> bytes | None:
-        """Return the body if all of it has come and nobody took any of it, without a wait; the rest is a disconnect."""
-        if self.more_body or self._is_taken or self.disconnected or self.response_complete:
+    def give_body(self, body: bytes) -> None:
+        """Note that the request has come with all of its body, before anybody asks for it."""
+        self.body += body
+        self.more_body = self.waiting_for_100_continue = False
+
+    def take_whole_body(self, most: float = inf) -> bytes | None:
+        """Return the body if all of it has come and nobody took any of it, without a wait; the rest is a disconnect.
+
+        None, and nothing taken, also where it has more than `most` bytes.
+        """
+        if self.more_body or self._is_taken or self.disconnected or self.response_complete or len(self.body) > most:
             return None
         self._is_taken = True
         self.message_event.clear()
@@ -61,6 +69,28 @@ class Exchange(RequestResponseCycle):
             self._go_on(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError(f"Expected nothing after the answer's end, got {kind}")
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Give the whole answer at once; `lines` of its head are fit to stand there, and say the body's length.
+
+        False, and nothing given, where that is for `send`, which waits for a peer to take what was given before.
+        """
+        if self.flow.write_paused or self.response_started or self.scope["method"] == "HEAD":
+            return False
+        if not self.disconnected:
+            self.response_started, self.waiting_for_100_continue = True, False
+            end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+            usual = _usual_lines(tuple(self.default_headers))
+            self.transport.write(b"".join((STATUS_LINE[status], usual, lines, end, body)))
+            self._end()
+        return True
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
     def _begin(self, message: Message) -> None:
         status, headers = message["status"], [*self.default_headers, *message.get("headers", ())]
@@ -96,14 +126,16 @@ class Exchange(RequestResponseCycle):
         self.transport.write(self._head + body)
         self._head = b""
         if not more_body:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+            self._end()
 
 
-def _lines(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+@lru_cache(maxsize=4)
+def _usual_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return the headers of all answers as they are written: the date, which is another one each second."""
+    return b"".join(line + b"\r\n" for line in _lines(headers))
+
+
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     """Return headers as they are written. Raises RuntimeError for one that could be read as another."""
     lines = [b": ".join(header) for header in headers]
     text = b"".join(lines)

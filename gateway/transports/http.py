@@ -25,29 +25,14 @@ from gateway.replica import Replica
 from gateway.responses import apology
 from gateway.transports.call import Answer, Answering, Call
 from gateway.transports.frames import MAX_ID_LENGTH
+from gateway.transports.head import ANSWERS, OFFERS
 from gateway.transports.limits import EdgeLimits
-from gateway.transports.negotiation import (
-    EVENT_STREAM,
-    HTML,
-    JSON,
-    PLAIN,
-    RESPONSE_JSON,
-    choose_media_type,
-    is_json,
-)
+from gateway.transports.negotiation import EVENT_STREAM, HTML, JSON, PLAIN
 from gateway.transports.refusal import Refusal, expect_plain_body, refuse_caller
 from gateway.transports.request import GraphQLRequest, Unreadable, decode_body, decode_params
 from gateway.transports.sse import EventStream, only
 from gateway.transports.streams import TOKEN_HEADER, TOKEN_PARAM, Streams
 
-ANSWERS = (RESPONSE_JSON, JSON)
-OFFERS = {
-    "GET": (*ANSWERS, HTML, EVENT_STREAM),
-    "POST": (*ANSWERS, EVENT_STREAM),
-    "PUT": (PLAIN,),
-    "DELETE": ANSWERS,
-}
-"""What each method can be answered with; an event stream's token is plain text."""
 DISCARDED_BYTES = 32 * 1024 * 1024
 """Of a body that is too large: how much of it is still read, so that the refusal arrives."""
 
@@ -63,6 +48,7 @@ class GraphQLHTTP:
         self._pages = pages
         self._streams = streams
         self._limits = limits
+        self._at_once_bytes = min(LARGE_CHARS, limits.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer, and return the status: 0 for a client that has gone. A bug is answered before it is raised."""
@@ -75,15 +61,17 @@ class GraphQLHTTP:
             await apology(request.correlation_id)(scope, receive, Answering(send, request.correlation_id))
             raise
         http_responses_by(response.status_code).inc()
-        if isinstance(response, EventStream):
+        if isinstance(response, Answer):
+            await response.give(request, send)
+        elif isinstance(response, EventStream):
             await self._streams.serve(response, receive, Answering(send, request.correlation_id))
         else:
             response.raw_headers.append((HEADER, request.correlation_id.encode()))
             await response(scope, receive, send)
         return response.status_code
 
-    async def _respond(self, request: Call) -> Response | EventStream:
-        media_type = choose_media_type(request.field(b"accept"), OFFERS.get(request.method, ANSWERS))
+    async def _respond(self, request: Call) -> Answer | Response | EventStream:
+        media_type = request.head.media_type
         if media_type == HTML:
             return self._pages.explorer()
         token = request.field(TOKEN_HEADER) or request.param(TOKEN_PARAM)
@@ -92,7 +80,10 @@ class GraphQLHTTP:
             _check_answerable(request.method, media_type)
             if token is not None and media_type == EVENT_STREAM:
                 return self._streams.open(token, request.address)
-            context = await self._identify(request)
+            if self._replica.authenticator.is_off:
+                context = self._replica.new_context(request.correlation_id)
+            else:
+                context = await self._identify(request)
             if request.method in ("PUT", "DELETE"):
                 return await self._tend(request, token, context)
             if token is not None:
@@ -180,13 +171,26 @@ class GraphQLHTTP:
             async for outcome in outcomes:
                 yield outcome
 
+    def _read_at_once(self, request: Call) -> GraphQLRequest | None:
+        """Return what a small body states that is here; None, and nothing taken, for whatever else. Raises Refusal."""
+        head = request.head
+        if request.method != "POST" or not head.has_json or b"content-encoding" in head.fields:
+            return None
+        body = request.take_whole_body(self._at_once_bytes)
+        if body is None:
+            return None
+        try:
+            return decode_body(body, self._limits)
+        except Unreadable as exc:
+            raise _bad_request(exc) from exc
+
     async def _read(self, request: Call) -> GraphQLRequest:
         try:
             if request.method == "GET":
                 if len(request.query_params.multi_items()) > len(request.query_params):
                     raise Refusal(400, "BAD_REQUEST", "Bad request: expected each parameter once")
                 return decode_params(request.query_params, self._limits)
-            if not is_json(request.field(b"content-type")):
+            if not request.head.has_json:
                 raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Expected Content-Type: {JSON}")
             if b"content-encoding" in request:
                 expect_plain_body(request.headers)
@@ -196,7 +200,7 @@ class GraphQLHTTP:
             async with self._operations.turns.take():
                 return decode_body(body, self._limits)
         except Unreadable as exc:
-            raise Refusal(400, "BAD_REQUEST", f"Bad request: {exc}") from exc
+            raise _bad_request(exc) from exc
 
     async def _read_body(self, request: Call) -> bytes:
         """Return the body, having held no more of it than the limit. Raises Refusal, ClientDisconnect."""
@@ -220,8 +224,10 @@ class GraphQLHTTP:
         return body
 
     async def _execute(self, request: Call, context: OperationContext) -> Outcome:
-        asked = await self._read(request)
-        prepared = await self._prepare(request, asked, context)
+        asked = self._read_at_once(request) or await self._read(request)
+        prepared = self._operations.known(asked)
+        if prepared is None or prepared.type is not OperationType.QUERY:
+            prepared = await self._prepare(request, asked, context)
         if prepared.type is OperationType.SUBSCRIPTION:
             message = f"Expected a query or mutation; subscriptions run over WebSocket, or with Accept: {EVENT_STREAM}"
             raise Refusal(400, "BAD_REQUEST", message)
@@ -233,6 +239,10 @@ class GraphQLHTTP:
         if prepared.type is OperationType.MUTATION and request.method == "GET":
             raise Refusal(405, "METHOD_NOT_ALLOWED", "Expected POST for a mutation", {"allow": "POST"})
         return prepared
+
+
+def _bad_request(exc: Unreadable) -> Refusal:
+    return Refusal(400, "BAD_REQUEST", f"Bad request: {exc}")
 
 
 def _check_answerable(method: str, media_type: str | None) -> None:

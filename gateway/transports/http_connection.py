@@ -12,10 +12,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.metrics import REFUSED
 from gateway.transports.caps import CapReached
 from gateway.transports.connections import Drain, EdgeConfig, Idleness, refusal, take_place
-from gateway.transports.exchange import WHOLE_BODY, Exchange, find_target
+from gateway.transports.exchange import Exchange, find_target
+from gateway.transports.head import Head, Usual
 
 REFUSAL_WAIT_S = 1.0
 """A refused connection is answered when its request comes, so that the answer is not lost, or closed after this."""
+LESSONS = 8
+"""How many heads of a connection are learned: where that many differ, as a proxy's do, the next will too."""
 FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 """What uvicorn's middleware looks for; requests without them pass it by."""
 
@@ -39,6 +42,8 @@ class HTTPConnection(HttpToolsProtocol):
         self._stall_timer: asyncio.TimerHandle | None = None
         self._idleness = Idleness(self.loop, config.timeout_keep_alive)
         self._unanswered: deque[Exchange] = deque()
+        self._usual: Usual | None = None
+        self._lessons_left = LESSONS
         self._is_forwarded = self._is_upgrade = False
         self._give_back: Callable[[], None] | None = None
 
@@ -82,6 +87,12 @@ class HTTPConnection(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
+        usual = self._usual
+        if usual is not None and usual.begins(data) and self._awaits_request():
+            self._idleness.end()
+            exchange = self._begin_exchange(usual.scope | {"state": {}}, usual.app, keep_alive=True)
+            exchange.give_body(data[len(usual.head) :])
+            return
         was_in_headers, is_between, begun = self._in_headers, not self._in_message, self._begun
         self._may_be_too_long = self._header_bytes + len(data) > self._limits.max_header_bytes
         super().data_received(data)
@@ -91,6 +102,8 @@ class HTTPConnection(HttpToolsProtocol):
             return
         if not self._awaits_headers():
             self._stop_header_timer()
+            if is_between and self._begun == begun + 1 and self._lessons_left:
+                self._learn(data)
             return
         begun_now = self._begun - begun
         if (was_in_headers and not begun_now) or (is_between and begun_now <= 1):  # Then all of it is headers.
@@ -99,6 +112,21 @@ class HTTPConnection(HttpToolsProtocol):
             self._refuse_headers()
         elif self._header_timer is None:
             self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
+
+    def _awaits_request(self) -> bool:
+        """Whether all before are answered and nothing of another has come: the parser, at its begin, may stay there."""
+        is_idle = not self._in_message and self.cycle.response_complete and not self.pipeline
+        return is_idle and self._header_timer is None
+
+    def _learn(self, data: bytes) -> None:
+        """Remember a request that came whole and by itself, as the next may have the same head."""
+        exchange = self.cycle
+        if not (self._in_message or self._is_upgrade or exchange.waiting_for_100_continue) and exchange.keep_alive:
+            self._lessons_left -= 1
+            self._usual = Usual.learned(data, exchange.scope, self._app())
+
+    def _app(self) -> Any:
+        return self.app if self._is_forwarded else self.config.edge
 
     def _awaits_headers(self) -> bool:
         """Whether a request has begun or has to: empty lines between two are neither, but ended uvicorn's own wait."""
@@ -139,12 +167,13 @@ class HTTPConnection(HttpToolsProtocol):
             self._refuse_headers()
             raise HttpParserError("headers too long")
         http_version = self.parser.get_http_version()
+        method = self.parser.get_method().decode("ascii")
         path, raw_path, query = find_target(self.url)
         scope: Any = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": http_version,
-            "method": self.parser.get_method().decode("ascii"),
+            "method": method,
             "scheme": self.scheme,
             "server": self.server,
             "client": self.client,
@@ -153,14 +182,16 @@ class HTTPConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
             "headers": self.headers,
+            "head": Head(method, self.headers),
             "state": {},
         }
         self.scope = scope
         self._is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
         if not self._is_upgrade:
-            self._begin_exchange(scope, http_version != "1.0" and self.parser.should_keep_alive())
+            keep_alive = http_version != "1.0" and self.parser.should_keep_alive()
+            self._begin_exchange(scope, self._app(), keep_alive=keep_alive)
 
-    def _begin_exchange(self, scope: Any, keep_alive: bool) -> None:
+    def _begin_exchange(self, scope: Any, app: Any, *, keep_alive: bool) -> Exchange:
         """Have the application answer, once it has answered those before; no more is read until then."""
         is_first = self.cycle is None or self.cycle.response_complete
         self.cycle = exchange = Exchange(
@@ -176,14 +207,13 @@ class HTTPConnection(HttpToolsProtocol):
             keep_alive,
             self.on_response_complete,
         )
-        scope["extensions"] = {WHOLE_BODY: exchange.take_whole_body}
         self._unanswered.append(exchange)
-        app = self.app if self._is_forwarded else self.config.edge
         if is_first:
             self._start_asgi_task(exchange, app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, app))
+        return exchange
 
     def _length_of_headers(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -256,7 +286,7 @@ class HTTPConnection(HttpToolsProtocol):
 
         A last answer has to be taken too, and what is left of a body does not take for ever.
         """
-        self._unanswered.popleft().scope["extensions"].clear()  # A ring that would have to be searched for.
+        self._unanswered.popleft()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             if self.transport.get_write_buffer_size() and self._stall_timer is None:

@@ -269,3 +269,48 @@ class TestSlowHeaders:
             await asyncio.sleep(0.5)  # Longer than headers may take, which these bytes are not.
             edge.probe.release.set()
             assert status(await reader.read()) == 200
+
+
+async def test_same_head_again_and_again_is_each_time_a_request_of_its_own(edge: Edge) -> None:
+    bodies = [b'{"query":"{ hello }"}', b'{"query":"{ hullo }"}', b'{"query":"{ hello }"]', b'{"query":"{ hello }"}']
+    async with connected(edge) as (reader, writer):
+        ids, told = set(), []
+        for body in bodies:
+            writer.write(request(JSON, LENGTH, body=body))
+            head, answer = await next_answer(reader)
+            told.append((status(head), b"Hello, world" in answer, b"hullo" in answer, b"BAD_REQUEST" in answer))
+            ids.add(head.partition(b"x-request-id: ")[2].partition(b"\r\n")[0])
+    right = (200, True, False, False)
+    assert told == [right, (200, False, True, False), (400, False, False, True), right]
+    assert len(ids) == len(bodies)
+
+
+async def test_same_head_is_taken_for_what_it_is_however_it_comes(edge: Edge) -> None:
+    whole = request(JSON, LENGTH, body=QUERY)
+    other = request(JSON, LENGTH, b"Accept: image/png", body=QUERY)
+    for count, (sent, statuses) in enumerate(
+        [
+            ((whole, whole), [200, 200]),
+            ((whole[:30], whole[30:], whole), [200, 200]),
+            ((whole[:-5], whole[-5:] + whole, whole), [200, 200, 200]),
+            ((whole, whole * 3, whole), [200] * 5),
+            ((whole, other, whole), [200, 406, 200]),
+            ((whole, b"\r\n\r\n", whole), [200, 200]),
+            ((whole, b"\r\n" + whole, whole), [200, 200, 200]),
+            ((whole, whole.replace(b"/graphql ", b"/graphqq "), whole), [200, 404, 200]),
+            ((whole, whole[:-1] + b"]", whole), [200, 400, 200]),
+        ]
+    ):
+        async with connected(edge) as (reader, writer):
+            for piece in (whole, *sent):
+                writer.write(piece)
+                await asyncio.sleep(0.02)  # So that it comes by itself; whatever comes together has to do as well.
+            got = [status((await next_answer(reader))[0]) for _ in range(len(statuses) + 1)]
+            assert (count, got) == (count, [200, *statuses])
+
+
+async def next_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return the head and the body of the next answer on a connection that is kept."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return head, await reader.readexactly(length)

@@ -148,3 +148,39 @@ async def test_connection_that_works_or_is_lost_is_not_idle(over: str) -> None:
     getattr(idleness, over)()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ended.wait(), 0.2)
+
+
+@pytest.mark.parametrize(("keep_alive", "end"), [(True, b""), (False, b"connection: close\r\n")])
+async def test_answer_at_once_is_written_whole(keep_alive: bool, end: bytes) -> None:
+    wire = Wire()
+    exchange = begun(wire, keep_alive=keep_alive)
+    exchange.default_headers = [(b"date", b"now")]
+    assert exchange.answer(200, b"content-length: 2\r\n", b"ok")
+    assert wire.pieces == [b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 2\r\n" + end + b"\r\nok"]
+    assert exchange.response_complete
+    assert wire.is_closed is not keep_alive
+
+
+async def test_answer_that_has_to_wait_or_has_no_body_is_not_given_at_once() -> None:
+    wire = Wire()
+    late, head, started = begun(wire), begun(wire, "HEAD"), begun(wire)
+    late.flow.write_paused = True
+    await started.send({"type": "http.response.start", "status": 200, "headers": (LENGTH_2,)})
+    for exchange in (late, head, started):
+        assert not exchange.answer(200, b"content-length: 2\r\n", b"ok")
+    assert wire.pieces == []
+
+
+async def test_answer_to_a_client_that_has_gone_is_let_go_of() -> None:
+    wire = Wire()
+    exchange = begun(wire)
+    exchange.disconnected = True
+    assert exchange.answer(200, b"content-length: 2\r\n", b"ok")
+    assert wire.pieces == []
+
+
+async def test_body_that_is_too_long_to_be_taken_at_once_stays() -> None:
+    exchange = begun(Wire(), waits=True)
+    exchange.give_body(b"all")
+    assert exchange.take_whole_body(2) is None
+    assert await exchange.receive() == {"type": "http.request", "body": b"all", "more_body": False}
