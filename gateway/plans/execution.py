@@ -98,6 +98,9 @@ class Execution:
 
         Where one raises without waiting, it is for graphql-core to say whether the others run.
         """
+        if len(roots) == 1:
+            came = outcomes[roots[0].path] = await self._ask_one(roots[0])
+            return not isinstance(came.value, Exception)
         begun: list[tuple[Root, Awaitable[Any]]] = []
         for root in roots:
             try:
@@ -116,6 +119,15 @@ class Execution:
             found = await _all([value for _, value in begun])
             outcomes.update((root.path, came) for (root, _), came in zip(begun, found, strict=True))
         return not any(isinstance(came.value, Exception) for came in outcomes.values())
+
+    async def _ask_one(self, root: Root) -> Came:
+        waits = False
+        try:
+            value = self._resolve(root)
+            waits = optimized_is_awaitable(value)
+            return Came(await value if waits else value, waits)
+        except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
+            return Came(exc, waits)
 
     async def _finish(self, infos: Infos, outcomes: Outcomes) -> None:
         """Put into the answer what was put off; add to the outcomes. Raises what a resolver raises, and Unfit."""
