@@ -18,16 +18,29 @@ class _Left(Exception):  # It is no error: somebody else reads.
 class _Round:
     """One read: what it came to, and the read that follows it if somebody has asked meanwhile."""
 
-    __slots__ = ("following", "outcome")
+    __slots__ = ("_outcome", "following")
 
     def __init__(self) -> None:
-        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Any] | None = None
         self.following: _Round | None = None
+
+    @property
+    def outcome(self) -> asyncio.Future[Any]:
+        """What it will have come to, for those who wait; it is made for the first of them."""
+        if self._outcome is None:
+            self._outcome = asyncio.get_running_loop().create_future()
+        return self._outcome
+
+    def succeed(self, found: Any) -> None:
+        """Give those who wait what was read."""
+        if self._outcome is not None:
+            self._outcome.set_result(found)
 
     def fail(self, exc: Exception) -> None:
         """Have those who wait meet an error."""
-        self.outcome.set_exception(exc)
-        self.outcome.exception()  # Perhaps nobody waits.
+        if self._outcome is not None:
+            self._outcome.set_exception(exc)
+            self._outcome.exception()  # Perhaps nobody waits any more.
 
 
 class SharedReads:
@@ -75,5 +88,5 @@ class SharedReads:
         finally:
             if own.following is None:
                 del self._rounds[key]
-        own.outcome.set_result(found)
+        own.succeed(found)
         return found
