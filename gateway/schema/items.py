@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from gateway.schema.paging import (
     FIRST_HELP,
     ID,
     MAX_FIRST,
+    MAX_SELECTIONS,
     Order,
     Page,
     PageInfo,
@@ -110,6 +112,7 @@ ORDERS = {
         Order("UPDATED_DESC", (moment_key("updated_at"), ID), -1),
     )
 }
+NEWEST_FIRST = ORDERS["NEWEST_FIRST"]
 
 
 @strawberry.input(description="A condition on one value inside the metadata.")
@@ -140,8 +143,13 @@ class ItemFilter:
     created_to: datetime | None = strawberry.field(default=UNSET, description="Made before this moment.")
 
 
-def _stored_fields(info: ContextInfo) -> list[str]:
-    return [STORED[name] for name in selected(info) if name in STORED]
+@lru_cache(MAX_SELECTIONS)
+def _stored_among(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(STORED[name] for name in names if name in STORED)
+
+
+def _stored_fields(info: ContextInfo) -> frozenset[str]:
+    return _stored_among(selected(info))
 
 
 async def read_item(info: ContextInfo, ident: UUID) -> ItemView | None:
@@ -183,7 +191,7 @@ class ItemQuery:
         return await read_page(
             documents.Item.get_pymongo_collection(),
             item_query(filter) if filter else {},
-            ORDERS[(order or ItemOrder.NEWEST_FIRST).name],
+            ORDERS[order.name] if order else NEWEST_FIRST,
             first=first,
             after=after,
             view=ItemView,

@@ -1,10 +1,10 @@
 """Keyset pages: cursors that name a place in an order, so that a page costs the same however deep it lies."""
 
 import base64
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from gateway.schema.columns import Views
 MAX_FIRST = 100
 DEFAULT_FIRST = 20
 MAX_CURSOR_CHARS = 2_000
+MAX_SELECTIONS = 100
+"""Of the latest selections of fields, what is read for them is known."""
 FIRST_HELP = f"How many to return, 1 to {MAX_FIRST}."
 AFTER_HELP = "Continue behind the entry with this cursor, in the same order. Null starts from the beginning."
 CURSOR_EXPECTED = "a cursor that an earlier page of the same order gave"
@@ -204,31 +206,37 @@ async def read_page(
         raise BadUserInput("first", f"1 to {MAX_FIRST}", got=limit)
     behind = order.after(after) if isinstance(after, str) else {}
     bounded = {"$and": [query, behind]} if query and behind else query or behind
-    wanted = None if fields is None else dict.fromkeys((*order.fields, *fields), 1)
+    among = None if fields is None else frozenset(fields)
+    wanted = None if among is None else _wanted(order.fields, among)
 
     def find() -> AsyncCursor[dict[str, Any]]:
         return collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
 
     def key() -> Hashable:
         filtered = bson.encode(bounded, codec_options=collection.codec_options) if bounded else b""
-        return collection.full_name, view, order.name, limit, frozenset(wanted or ()), filtered
+        return collection.full_name, view, order.name, limit, among, filtered
 
     documents = await _documents(find, key, weigh, reads)
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
 
 
-async def _documents(
+@lru_cache(MAX_SELECTIONS)
+def _wanted(always: tuple[str, ...], fields: frozenset[str]) -> Mapping[str, int]:
+    return dict.fromkeys((*always, *fields), 1)
+
+
+def _documents(
     find: Callable[[], AsyncCursor[dict[str, Any]]],
     key: Callable[[], Hashable],
     weigh: Callable[[dict[str, Any]], None] | None,
     reads: SharedReads | None,
-) -> list[dict[str, Any]]:
+) -> Awaitable[list[dict[str, Any]]]:
     """Read what `find` finds; `key` is the same for all who may share it."""
     if weigh is not None:
-        return await _read_weighed(find(), weigh)
+        return _read_weighed(find(), weigh)
     if reads is not None:
-        return await reads.share(key(), lambda: find().to_list())
-    return await find().to_list()
+        return reads.share(key(), lambda: find().to_list())
+    return find().to_list()
 
 
 async def _read_weighed(

@@ -1,6 +1,6 @@
 """What a query asks for below a field, so that nothing large is read for nothing."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 
 from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionNode
 
@@ -18,7 +18,7 @@ def selects(info: ContextInfo, names: frozenset[str]) -> bool:
     return not names.isdisjoint(selected(info))
 
 
-def selected(info: ContextInfo) -> Set[str]:
+def selected(info: ContextInfo) -> frozenset[str]:
     """Return the names of all fields that are selected anywhere below the field being resolved, skipped ones too."""
     nodes, fragments = info._raw_info.field_nodes, info._raw_info.fragments
     if not isinstance(nodes, KeptNodes):
