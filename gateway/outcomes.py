@@ -1,8 +1,7 @@
 """What an operation, or one event of it, came to, and its JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -31,13 +30,15 @@ class Outcome:
     """Whether it holds values of which a few, under a few names, are too much."""
     repeats: bool = True
     """Whether a value may stand in it under several names. If not, its JSON takes little more than its values do."""
+    _written: bytes | None = field(default=None, init=False, repr=False)
 
     def encode(self) -> bytes:
         """Return it as JSON; without `data` when nothing was executed, as the GraphQL specification asks (§7.1)."""
-        return self._encoded
+        if self._written is None:
+            self._written = self._write()
+        return self._written
 
-    @cached_property
-    def _encoded(self) -> bytes:
+    def _write(self) -> bytes:
         response: dict[str, Any] = {}
         if self.began:
             response["data"] = self.data
