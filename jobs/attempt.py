@@ -17,6 +17,7 @@ from core.events import Cursor, Logged, Progressed
 from core.messages import TaskMessage
 from core.streams import StreamEvent
 from core.transitions import progress_fields
+from jobs.pace import Pace
 
 LOG_CHARS = 2_000
 MESSAGE_CHARS = 1_000
@@ -65,7 +66,7 @@ class Attempt:
         self.interrupted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.overdue_at = time.monotonic() + task.timeout_s
         self.is_writing_state = False
-        self.sent_at = 0.0
+        self.pace = Pace()
         self._n = task.n
         self._on_news = on_news
         self._progress = task.progress

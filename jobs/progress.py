@@ -19,9 +19,8 @@ from core.transitions import ProgressWrite
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
 from jobs.metrics import PUBLISH_LAG
+from jobs.pace import REFILL_S
 
-SEND_EVERY_S = 0.05
-"""An attempt's progress is sent at most 20 times a second."""
 RECORD_EVERY_S = 1.0
 RETRY_EVERY_S = 0.5
 STATES_KEPT = 10_000
@@ -89,12 +88,11 @@ class Announcer:
     def _collect(self) -> list[StreamEvent]:
         events = [self._states.popleft() for _ in range(min(BATCH, len(self._states)))]
         now = asyncio.get_running_loop().time()
-        wait_s = SEND_EVERY_S
+        wait_s = REFILL_S
         for attempt in list(self._speaking):
             if attempt.is_writing_state:
                 continue  # Its next event must not overtake the state being written; the writer notices it again.
-            due_s = attempt.sent_at + SEND_EVERY_S - now
-            if due_s > 0:
+            if due_s := attempt.pace.wait_s(now):
                 wait_s = min(wait_s, due_s)
                 continue
             del self._speaking[attempt]
@@ -104,7 +102,7 @@ class Announcer:
         return events
 
     def _take(self, attempt: Attempt, now: float) -> list[StreamEvent]:
-        attempt.sent_at = now
+        attempt.pace.spend(now)
         events = attempt.take_news()
         if events and isinstance(events[-1].event, Progressed):  # The document's id is that of its progress.
             self._unrecorded[attempt] = ProgressWrite(attempt.task_id, events[-1].cursor, attempt.told())

@@ -18,7 +18,7 @@ from loadtest.bench.task_contestants import Headway, headway
 from loadtest.bench.task_world import Servers
 
 EVERY_S = 0.0625
-"""Between two of a task's calls: more than the 50 ms between two sent, so that each is sent at once."""
+"""Between two of a task's calls: fewer than are sent at most (jobs/pace.py), so that each is sent at once."""
 SECONDS = 3.0
 SUBMIT = "mutation($input: PacedInput!) { paced(input: $input) { id } }"
 FOLLOW = "subscription($id: ID!) { taskProgress(id: $id, maxHz: 60) { status progress { current message } } }"

@@ -14,6 +14,7 @@ from core.transition import Transition
 from jobs.attempt import Attempt
 from jobs.kinds import load_kinds
 from jobs.ledger import Ledger
+from jobs.pace import BURST
 from jobs.processes import Processes
 from jobs.progress import Announcer
 from jobs.runner import Runner
@@ -45,7 +46,8 @@ async def test_last_progress_reaches_followers_before_the_end_is_stored(
     async with Processes(1, []) as processes:
         runner = Runner(load_kinds(["tests.fault_kinds"]), ledger, announcer, processes)
         attempt = Attempt(task, announcer.notice)
-        attempt.sent_at = asyncio.get_running_loop().time()  # So its progress has to wait 50 ms, and the end begins.
+        for _ in range(BURST):  # So its progress has to wait, and the end begins.
+            attempt.pace.spend(asyncio.get_running_loop().time())
         announcing = asyncio.create_task(announcer.run(), name="announcer")
         running = asyncio.create_task(runner.run(attempt), name="attempt")
         try:

@@ -15,7 +15,8 @@ from core.streams import EventStreams, StreamEvent
 from jobs import progress
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
-from jobs.progress import SEND_EVERY_S, Announcer
+from jobs.pace import BURST, REFILL_S
+from jobs.progress import Announcer
 
 
 class KeptStreams(EventStreams):
@@ -68,12 +69,25 @@ async def test_ten_thousand_calls_in_a_second_are_sent_twenty_times_and_the_last
         now = 1_000.0 + call / 10_000
         attempt.say_progress(call + 1, 10_000, None)
         await announcer.flush()
-    now += SEND_EVERY_S
+    now += REFILL_S
     await announcer.flush()
     counts = streams.counts()
-    assert 15 <= len(counts) <= 21
+    assert 15 <= len(counts) <= 20
     assert counts == sorted(set(counts))
     assert counts[-1] == 10_000
+
+
+async def test_report_on_time_after_a_late_one_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = KeptStreams()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    now = 1_000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for step, late_s in enumerate((0.0, 0.0, 0.06, 0.0, 0.03, 0.0, 0.0, 0.055, 0.01), 1):
+        now = 1_000.0 + step / 16 + late_s
+        attempt.say_progress(step, None, None)
+        await announcer.flush()
+        assert streams.counts()[-1] == step
 
 
 async def test_latest_of_a_burst_arrives_though_nothing_more_is_said() -> None:
@@ -82,14 +96,13 @@ async def test_latest_of_a_burst_arrives_though_nothing_more_is_said() -> None:
     attempt = attempt_of(announcer)
     running = asyncio.create_task(announcer.run())
     try:
-        attempt.say_progress(1, 10_000, None)
-        await streams.asked.wait()
-        streams.asked.clear()
-        for call in range(10_000):
-            attempt.say_progress(call + 1, 10_000, None)
-        async with asyncio.timeout(10):
-            await streams.asked.wait()
-        assert streams.counts() == [1, 10_000]
+        for burst in range(BURST + 1):
+            for call in range(1_000):
+                attempt.say_progress(1_000 * burst + call, 10_000, None)
+            async with asyncio.timeout(10):
+                await streams.asked.wait()
+            streams.asked.clear()
+        assert streams.counts() == [1_000 * burst + 999 for burst in range(BURST + 1)]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
