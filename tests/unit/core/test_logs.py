@@ -51,6 +51,31 @@ def test_console_says_the_same_for_people() -> None:
     assert "Not said" not in said
 
 
+BOUND = """
+import structlog
+from core.settings import Settings
+from core.telemetry import RequestLogger, configure_logging, get_logger
+
+configure_logging(Settings(log_level="info", log_format="json"), "gateway")
+for name in (None, "c-1"):
+    if name:
+        structlog.contextvars.bind_contextvars(correlation_id=name)
+    for log in (RequestLogger("gateway.edge"), get_logger("gateway.edge")):
+        log.info("Said", at=1)
+        log.info("Said", at=1, correlation_id="c-2")
+structlog.contextvars.unbind_contextvars("correlation_id")
+RequestLogger("gateway.edge").info("Said", at=1)
+"""
+
+
+def test_lines_of_requests_tell_of_what_is_bound_as_others_do() -> None:
+    ended = subprocess.run([sys.executable, "-c", BOUND], capture_output=True, text=True, check=True)
+    said = [{**json.loads(line), "timestamp": ""} for line in ended.stderr.splitlines()]
+    assert [line.get("correlation_id") for line in said] == [None, "c-2"] * 2 + ["c-1", "c-2"] * 2 + [None]
+    assert said[0:2] + said[4:6] == said[2:4] + said[6:8]
+    assert {line["role"] for line in said} == {"gateway"}
+
+
 REQUESTS = """
 import asyncio, os, sys
 from core.settings import Settings
