@@ -17,6 +17,7 @@ from playwright.async_api import Browser, expect
 from tests.acceptance.api import PROCESS, check_story, follow, http_session, submit, ws_session
 from tests.acceptance.test_graphiql import TASK_MS, Explorer
 from tests.acceptance.test_up import until
+from tests.environments import environment_on
 from tests.running_stack import RunningStack, start_stack
 
 OPEN_S = int(os.environ.get("HEADWAY_EDGE_S", "8"))
@@ -31,9 +32,11 @@ KILL_AFTER = 60
 
 
 @pytest.fixture(scope="module")
-def edge_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def edge_stack(
+    tmp_path_factory: pytest.TempPathFactory, mongo_url: str, redis_url: str, amqp_url: str
+) -> Iterator[RunningStack]:
     """Three gateways behind nginx, which these tests may kill."""
-    environment = {"HEADWAY_KIND_MODULES": "tests.load.kinds"}
+    environment = environment_on(mongo_url, redis_url, amqp_url) | {"HEADWAY_KIND_MODULES": "tests.load.kinds"}
     stack = start_stack(tmp_path_factory.mktemp("edge") / "data", "--gateways", "3", env=environment)
     yield stack
     assert stack.stop() == 0, stack.said()

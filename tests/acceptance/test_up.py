@@ -14,6 +14,7 @@ import pytest
 
 from stack.process import free_port
 from stack.state import STATE_FILE, RunningProcess
+from tests.environments import environment_on
 from tests.running_stack import RunningStack, descendants, headway_up, start_stack
 
 RESTART_WITHIN_S = 60.0
@@ -179,10 +180,7 @@ def test_demo_draws_the_task_to_its_end(tmp_path: Path) -> None:
 
 
 def test_given_services_are_used_and_not_started(tmp_path: Path, mongo_url: str, redis_url: str, amqp_url: str) -> None:
-    name = f"t{secrets.token_hex(6)}"
-    env = {"MONGO_URL": mongo_url, "REDIS_URL": redis_url, "AMQP_URL": amqp_url}
-    own = {"HEADWAY_NAMESPACE": name, "HEADWAY_MONGO_DATABASE": name}
-    stack = start_stack(tmp_path / "data", env=env | own)
+    stack = start_stack(tmp_path / "data", env=environment_on(mongo_url, redis_url, amqp_url))
     try:
         state = stack.processes()
         assert set(state.processes) == {"bridge-1", "worker-1", "gateway-1"}

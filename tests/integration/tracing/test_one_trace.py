@@ -10,6 +10,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from tests.environments import environment_on
 from tests.integration.tracing.collector import Collector, Received, collecting
 from tests.running_stack import RunningStack, start_stack
 
@@ -40,14 +41,7 @@ def traced_stack(
     collector: Collector, tmp_path_factory: pytest.TempPathFactory, mongo_url: str, redis_url: str, amqp_url: str
 ) -> Iterator[RunningStack]:
     """A whole stack that traces."""
-    name = f"t{secrets.token_hex(6)}"
-    environment = {
-        "MONGO_URL": mongo_url,
-        "REDIS_URL": redis_url,
-        "AMQP_URL": amqp_url,
-        "HEADWAY_MONGO_DATABASE": name,
-        "HEADWAY_NAMESPACE": name,
-        "HEADWAY_MONGO_POOL_MIN": "0",
+    environment = environment_on(mongo_url, redis_url, amqp_url) | {
         "HEADWAY_KIND_MODULES": "tests.integration.tracing.kinds",
         "HEADWAY_LOG_LEVEL": "debug",
         "HEADWAY_TRACES": "true",
