@@ -1,14 +1,16 @@
 """Asks MongoDB about the watched tasks: for all news while Redis is away, for what is missing while it is there."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from uuid import UUID
 
+from core.documents import Task
 from core.errors import NotFound, Unavailable
 from core.telemetry import get_logger
 from gateway.relay.catchup import CatchUp
 from gateway.relay.channels import Channels
-from gateway.relay.stored import StoredTasks
+from gateway.relay.stored import Position, StoredTasks
 from gateway.relay.watch import Watch
 
 log = get_logger(__name__)
@@ -18,7 +20,7 @@ COMPARE_EVERY = 2
 
 
 class Poll:
-    """One query a second for the tasks whose events do not come by Redis, one every two seconds for the others."""
+    """A look each second at the tasks whose events do not come by Redis, every two seconds at the others."""
 
     def __init__(
         self,
@@ -66,7 +68,13 @@ class Poll:
         watches = [watch for watch in self._watches() if watch.status and not watch.ended and not watch.live]
         if not watches:
             return
-        later, gone = await self._stored.reread_all([watch.task for watch in watches])
+        moved, gone = await self._stored.moved({watch.task_id: watch.cursor for watch in watches})
+        later: Mapping[UUID, Task] = {}
+        if moved:
+            later, gone_since = await self._stored.reread_all(
+                [watch.task for watch in watches if watch.task_id in moved]
+            )
+            gone |= gone_since
         for watch in watches:
             if watch.task_id in gone:
                 self._fail(watch, NotFound("task", watch.task_id))
@@ -80,9 +88,14 @@ class Poll:
         watches = [watch for watch in self._watches() if watch.live and not watch.ended]
         if not watches:
             return
-        found = await self._stored.positions(watch.task_id for watch in watches)
+        moved, gone = await self._stored.moved({watch.task_id: watch.cursor for watch in watches})
         for watch in watches:
-            if (position := found.get(watch.task_id)) is None:
+            if watch.task_id in gone:
                 self._fail(watch, NotFound("task", watch.task_id))
-            elif watch.held or position.cursor > watch.cursor or position.status.is_terminal:
+            elif watch.held or _is_behind(watch, moved.get(watch.task_id)):
                 self._catch_up.request(watch, reread=True)
+
+
+def _is_behind(watch: Watch, position: Position | None) -> bool:
+    """Return whether it has not told by now what was stored a moment ago."""
+    return position is not None and (position.cursor > watch.cursor or position.status.is_terminal)

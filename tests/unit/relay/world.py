@@ -4,7 +4,7 @@ It stands at the edge of the relay's own code: its pub/sub, its streams and its 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from core.errors import Unavailable
 from core.events import Cursor, Event, Logged, Progressed, encode_event, encode_notice, stream_key
 from core.states import TaskStatus
 from core.streams import EventStreams
-from gateway.relay.stored import Position, Reread, StoredTasks
+from gateway.relay.stored import Moved, Position, Reread, StoredTasks
 from tests.unit.relay.tasks import START, task
 
 T = TypeVar("T")
@@ -254,6 +254,7 @@ class FakeStored(StoredTasks):
         stored = await self._world.ask(self._world.stored)
         return Reread({stored.id: stored}, set())
 
-    async def positions(self, task_ids: Iterable[UUID]) -> dict[UUID, Position]:
+    async def moved(self, known: Mapping[UUID, Cursor]) -> Moved:
         stored = await self._world.ask(self._world.stored)
-        return {stored.id: Position(stored.cursor, stored.status)}
+        is_later = stored.cursor > known[stored.id] or stored.status.is_terminal
+        return Moved({stored.id: Position.of_task(stored)} if is_later else {}, set())
