@@ -25,6 +25,7 @@ from gateway.identity.principals import LOCAL
 from gateway.metrics import operations_by, plans_by, running_operations_by
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.execution import Execution
+from gateway.plans.plan import NEW
 from gateway.subscription import Subscription
 from gateway.tracing import SubscriptionSpan, operation_span, subscription_span
 from gateway.transports.caps import CapReached, Tally
@@ -236,7 +237,10 @@ class Operations:
         traced = subscription_span(prepared.operation, context.correlation_id)
         ended = partial(self._ended, prepared, time.perf_counter(), context, traced)
         joined = None if traced is None else traced.joined
-        return Subscription(self._frames, execution, Meter(cost, context), told, ended, joined)
+        plan = None
+        if execution.plan.served == NEW:
+            plan = partial(prepared.plans.find, prepared.operation, execution.variable_values)
+        return Subscription(self._frames, execution, Meter(cost, context), told, ended, joined, plan)
 
     def _ended(
         self,

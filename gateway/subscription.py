@@ -14,13 +14,15 @@ from gateway.identity.meter import Meter
 from gateway.outcomes import Outcome, masked
 from gateway.plans.execution import Execution
 from gateway.plans.executor import PlannedExecutor
+from gateway.plans.plan import NEW, Plan
 from gateway.relay.following import Following
 
 
 class Subscription:
     """It holds its source open until it is closed. `ended` is told once how it came out: ok, errors or cancelled.
 
-    `joined` is told once which task it follows, if it follows one.
+    `joined` is told once which task it follows, if it follows one. `plan`, where it is given, finds the plan by which
+    events after the first are told: an operation that is seen for the first time has none yet, but a long life.
     """
 
     __slots__ = (
@@ -34,6 +36,7 @@ class Subscription:
         "_is_over",
         "_joined",
         "_meter",
+        "_plan",
         "_source",
         "_told",
     )
@@ -46,6 +49,7 @@ class Subscription:
         told: Mapping[str, Any] | None,
         ended: Callable[[str], None],
         joined: Callable[[Task], None] | None = None,
+        plan: Callable[[], Plan] | None = None,
     ) -> None:
         self._frames = frames
         self._execution = execution
@@ -56,6 +60,7 @@ class Subscription:
         self._executor: PlannedExecutor | None = None
         """Kept where events are told by it; a plan seldom needs one."""
         self._joined = joined
+        self._plan = plan
         self._source: AsyncIterator[Any] | None = None
         self._following: Following[Any] | None = None
         """Its source, if what that hands out is rendered by a plan, which waits for nothing."""
@@ -71,9 +76,13 @@ class Subscription:
         if self._is_over:
             return None
         try:
-            if self._source is None and (errors := await self._open()):
+            is_first = self._source is None
+            if is_first and (errors := await self._open()):
                 return self._ended_by(*errors)
-            return await self._outcome(await self._event())
+            event = await self._event()
+            if not is_first:
+                self._look_for_plan()
+            return await self._outcome(event)
         except StopAsyncIteration:
             self._end("ok")
             return None
@@ -90,11 +99,21 @@ class Subscription:
         self._source = aiter(source)
         if isinstance(source, Following):
             source.joined = self._joined
-            if self._execution.plan.root is not None:
-                self._following = source
-        if self._following is None:
-            self._executor = executor
+        self._keep(executor)
         return ()
+
+    def _keep(self, executor: PlannedExecutor) -> None:
+        """Keep what events are told by: the source itself, where the plan renders whatever it hands out."""
+        if self._execution.plan.root is not None and isinstance(self._source, Following):
+            self._following, self._executor = self._source, None
+        else:
+            self._executor = executor
+
+    def _look_for_plan(self) -> None:
+        """Go on by the plan, if there is one by now."""
+        if self._plan is not None and (plan := self._plan()).served != NEW:
+            self._execution.plan, self._plan = plan, None
+            self._keep(self._execution.executor())
 
     async def _event(self) -> Any:
         """Wait for the next event and have it paid. Raises StopAsyncIteration, and whatever the source does."""

@@ -30,6 +30,8 @@ from gateway.plans.writer import Writer
 
 MAX_PLANS = 4
 """Of one document: its operations, and which of their fields are there. Others run on graphql-core."""
+NEW = "new"
+"""Served by no plan: the operation is seen for the first time, or one for it is not due yet."""
 REST = 3.0
 """So that a flood of new operations costs a quarter of the time in plans."""
 RENDERER_BYTES = 2_500
@@ -211,11 +213,11 @@ class Plans:
             if len(self._plans) >= MAX_PLANS:
                 return Plan("variants")
             self._plans[key] = None
-            return Plan("new")
+            return Plan(NEW)
         plan = self._plans[key]
         if plan is None:
             if not self._pace.is_due:
-                return Plan("new")
+                return Plan(NEW)
             plan = self._plans[key] = self._keep(operation, keep_conditions(values, self._conditions))
         return plan
 
