@@ -27,7 +27,8 @@ from tests.running_stack import RunningStack, start_stack
 
 AT_ONCE = 64
 """Submits under way at any time."""
-PAUSE_S = 0.01
+QUIET_S = 0.15
+"""After a task that is measured alone; a submit stores and tells until 0.1 s after its answer. The same for all."""
 LOOK_EVERY_S = 0.1
 WITHIN_S = 120.0
 OPEN = ["PENDING", "QUEUED", "RUNNING"]
@@ -56,7 +57,9 @@ class Contestant(Protocol):
         ...
 
     def alone(self, count: int) -> list[float]:
-        """Submit one after the other; return how long each took to start, in seconds."""
+        """Submit one after the other, each to a system that is idle again; return how long each took to start, in
+        seconds.
+        """
         ...
 
     def memory_kb(self) -> int:
@@ -108,15 +111,15 @@ class Stored:
         return replace(turn, seconds=max(ended).timestamp() - meter.began)
 
     def alone(self, count: int) -> list[float]:
-        """Submit over HTTP on one connection; when each had started is in its result."""
+        """Submit over HTTP on one connection, each once the one before has ended; when it started is in its result."""
         request, began = self._ask(0, 0), []
         with socket.create_connection(("127.0.0.1", self._port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for _ in range(count):
                 began.append(time.time())
                 next_answer(connection, request)
-                time.sleep(PAUSE_S)
-        self.await_ends()
+                time.sleep(QUIET_S)
+                self.await_ends()
         started = sorted(task["result"]["started"] for task in self.newest(count))
         return [start - begin for begin, start in zip(began, started, strict=True)]
 

@@ -1,6 +1,7 @@
 """The task path: from a submit over HTTP through RabbitMQ to the stored end, beside what one would pick instead."""
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ STEPS = 10
 QUICK = 0.05
 """Of the tasks of a whole turn."""
 WARM_UP = 0.1
+CALM_S = 2.0
+"""Between a load and what is measured of an idle system: progress is stored once a second, and lost work looked for."""
 
 
 @dataclass
@@ -86,6 +89,7 @@ def _turn(entry: Entry, servers: Servers, plan: Plan, through: _Through) -> None
                 through.stored[STEPS].note(LINES, contestant.together(count, lines=STEPS))
                 through.stored[STEPS].memory_kb[LINES] = contestant.memory_kb()
         if plan.wants("starts"):
+            time.sleep(CALM_S)
             took = contestant.alone(5 if plan.is_quick else entry.alone)
             through.starts.setdefault(entry.name, []).append(took)
     sys.stdout.write(f"{entry.name} has had its turn\n")

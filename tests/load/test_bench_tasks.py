@@ -48,6 +48,14 @@ def test_start_of_each_task_is_after_its_submit(measured: Headway) -> None:
     assert all(0 < each < 30 for each in took)
 
 
+def test_task_alone_is_submitted_once_the_one_before_has_ended(measured: Headway) -> None:
+    measured.alone(3)
+    fields = {"created_at": 1, "finished_at": 1}
+    last, middle, first = measured.tasks.find({}, fields).sort("_id", -1).limit(3)
+    for before, after in ((first, middle), (middle, last)):
+        assert before["finished_at"] < after["created_at"]
+
+
 def test_every_event_that_a_follower_hears_is_timed(measured: Headway) -> None:
     heard = task_progress.run(measured, tasks=3, seconds=0.5)
     assert heard.ended == 3

@@ -4,7 +4,7 @@ import { Queue } from "bullmq";
 import { connection, name } from "./queue.mjs";
 
 const AT_ONCE = 64;
-const PAUSE_MS = 10;
+const QUIET_MS = 150;
 const [count, steps] = process.argv.slice(2).map(Number);
 const queue = new Queue(name, { connection: connection() });
 const redis = connection();
@@ -29,7 +29,7 @@ async function alone() {
     const began = now();
     await queue.add("work", { turn, total: 1, steps: 0 });
     took.push(Number((await redis.blpop(turn, 0))[1]) - began);
-    await sleep(PAUSE_MS);
+    await sleep(QUIET_MS);
   }
   return took;
 }
