@@ -13,6 +13,7 @@ from core.clock import utc_now
 from core.events import Cursor, StateChanged
 from core.file_document import File
 from core.ids import new_id
+from core.moments import EARLIEST
 from core.states import Priority, TaskStatus
 
 FINISHED_TASK_TTL_S = 30 * 24 * 3600
@@ -158,10 +159,12 @@ class Task(Document):
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
             IndexModel([("retry_of", ASCENDING)]),
             IndexModel([("input.content_id", ASCENDING)], sparse=True),
-            IndexModel([("status", ASCENDING), ("published_at", ASCENDING)]),
+            IndexModel([(field, ASCENDING) for field in ("status", "priority", "published_at", "status_at")]),
             IndexModel([("status", ASCENDING), ("status_at", ASCENDING)]),
             *(
-                IndexModel([(field, ASCENDING)], partialFilterExpression={field: {"$type": "date"}})
+                IndexModel(
+                    [("status", ASCENDING), (field, ASCENDING)], partialFilterExpression={field: {"$gt": EARLIEST}}
+                )
                 for field in ("run_at", "deadline", "lease.until", "cancel_requested_at")
             ),
             IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from core.cancellation import cancel_until_done
 from core.clock import utc_now
 from core.documents import Task
 from core.messages import TaskMessage
+from core.moments import EARLIEST, until, with_moment
 from core.publisher import Publisher, PublishFailed
 from core.states import HELD, UNCLAIMED, Priority, TaskStatus
 from core.streams import EventStreams, StreamEvent
@@ -30,6 +31,7 @@ UNTOLD_AFTER_S = 5.0
 """How long a PENDING task may wait for its publish, or a QUEUED one for its place in arq, before it is looked after."""
 BACKLOG_PATIENCE_S = 60.0
 """A published task is published again only if its queue is empty or has given out messages this much younger."""
+LOOK_FOR_LOST_EVERY = timedelta(seconds=10)
 SWEEP_EVERY = timedelta(minutes=1)
 PUBLISH_WAIT_S = 0.5
 """What a scan waits for the broker: one that is silent must not keep a dead worker's tasks waiting."""
@@ -46,9 +48,8 @@ class Backlog(Protocol):
         ...
 
 
-def _by(moment: datetime) -> dict[str, Any]:
-    """Match times up to this one; MongoDB uses a partial index only where its own condition, the type, is repeated."""
-    return {"$type": "date", "$lte": moment}
+def _pending(priority: Priority) -> dict[str, Any]:
+    return {"status": TaskStatus.PENDING.value, "priority": priority.value}
 
 
 class Reconciler:
@@ -67,6 +68,7 @@ class Reconciler:
         self._queues = queues
         self._publisher = publisher
         self._backlog = backlog
+        self._looks_for_lost_at = EARLIEST
         self._swept_at: datetime | None = None
         self._publishing: asyncio.Task[None] | None = None
 
@@ -103,13 +105,15 @@ class Reconciler:
 
     async def next_due_s(self) -> float:
         """Return in how many seconds something falls due next; infinite if nothing waits."""
-        statuses = [TaskStatus.SCHEDULED.value, TaskStatus.RETRYING.value]
-        later = {"run_at": {"$type": "date", "$gt": utc_now()}, "status": {"$in": statuses}}
+        later = with_moment([TaskStatus.SCHEDULED, TaskStatus.RETRYING], "run_at", {"$gt": utc_now()})
         first = await Task.get_pymongo_collection().find_one(later, {"run_at": 1}, sort=[("run_at", 1)])
         return math.inf if first is None else float((first["run_at"] - utc_now()).total_seconds())
 
     async def _find(self, query: Mapping[str, Any], sort: str) -> list[Task]:
         return await Task.find(query).sort(f"+{sort}").limit(BATCH).to_list()
+
+    async def _find_due(self, statuses: Iterable[TaskStatus], field: str, now: datetime) -> list[Task]:
+        return await self._find(with_moment(statuses, field, until(now)), field)
 
     async def _commit(self, repair: str, transitions: Sequence[Transition]) -> list[StreamEvent]:
         events = [event for event in await self._ledger.commit_all(transitions) if event is not None]
@@ -133,20 +137,18 @@ class Reconciler:
         return tickets
 
     async def _expire(self, now: datetime) -> None:
-        late = await self._find({"deadline": _by(now), "status": {"$in": sorted(UNCLAIMED)}}, "deadline")
+        late = await self._find_due(UNCLAIMED, "deadline", now)
         await self._commit("expired", [expired(task.id, task.epoch, by=self._ledger.actor) for task in late])
 
     async def _cancel_asked(self, now: datetime) -> None:
         """Cancel what its holder gave back before it heard that it was to be cancelled."""
-        asked = await self._find(
-            {"cancel_requested_at": _by(now), "status": {"$in": sorted(UNCLAIMED)}}, "cancel_requested_at"
-        )
+        asked = await self._find_due(UNCLAIMED, "cancel_requested_at", now)
         by = self._ledger.actor
         ends = [cancelled_unclaimed(task.id, task.epoch, by=by, reason=task.cancel_reason) for task in asked]
         await self._commit("cancelled", ends)
 
     async def _start_scheduled(self, now: datetime) -> None:
-        ready = await self._find({"run_at": _by(now), "status": TaskStatus.SCHEDULED.value}, "run_at")
+        ready = await self._find_due([TaskStatus.SCHEDULED], "run_at", now)
         events = await self._commit("due", [due(task.id, task.epoch, by=self._ledger.actor) for task in ready])
         started = {event.task_id: event.cursor.epoch for event in events}
         await self._publish([(task, started[task.id]) for task in ready if task.id in started])
@@ -154,28 +156,32 @@ class Reconciler:
     async def _publish_owed(self, now: datetime) -> None:
         if self._backlog is None or self._publishing is not None:
             return
-        owed = await self._find(
-            {
-                "status": TaskStatus.PENDING.value,
-                "published_at": None,
-                "status_at": {"$lte": now - timedelta(seconds=UNTOLD_AFTER_S)},
-            },
-            "status_at",
-        )
-        lost = await self._lost(self._backlog, now - timedelta(seconds=BACKLOG_PATIENCE_S))
+        untold = {"published_at": None, "status_at": {"$lte": now - timedelta(seconds=UNTOLD_AFTER_S)}}
+        owed = await self._find({"$or": [{**_pending(priority), **untold} for priority in Priority]}, "status_at")
+        lost = await self._lost(self._backlog, now)
         await self._publish([(task, task.epoch) for task in (*owed, *lost)], is_repair=True)
 
-    async def _lost(self, backlog: Backlog, latest: datetime) -> list[Task]:
-        """Return tasks published by then whose messages are gone. A backlog that waits costs one small read."""
-        pending = {"status": TaskStatus.PENDING.value}
-        if not await Task.get_pymongo_collection().find_one({**pending, "published_at": {"$lte": latest}}, {"_id": 1}):
+    async def _lost(self, backlog: Backlog, now: datetime) -> list[Task]:
+        """Return tasks whose messages are gone. Where there are none, the next look is in 10 s."""
+        if now < self._looks_for_lost_at:
             return []
+        lost = await self._lost_until(backlog, now - timedelta(seconds=BACKLOG_PATIENCE_S))
+        if not lost:
+            self._looks_for_lost_at = now + LOOK_FOR_LOST_EVERY
+        return lost
+
+    async def _lost_until(self, backlog: Backlog, latest: datetime) -> list[Task]:
+        """Return tasks published by then whose messages are gone. A backlog that waits costs one small read."""
+
+        def until_then(priority: Priority, moment: datetime) -> dict[str, Any]:
+            return {**_pending(priority), "published_at": {"$lte": moment}}
+
+        tasks = Task.get_pymongo_collection()
+        waiting = [each for each in Priority if await tasks.find_one(until_then(each, latest), {"_id": 1})]
         lost: list[Task] = []
-        pasts = await asyncio.gather(*map(backlog.past, Priority))
-        for priority, past in zip(Priority, pasts, strict=True):
+        for priority, past in zip(waiting, await asyncio.gather(*map(backlog.past, waiting)), strict=True):
             if past is not None:
-                gone = {**pending, "priority": priority.value, "published_at": {"$lte": min(past, latest)}}
-                lost += await self._find(gone, "published_at")
+                lost += await self._find(until_then(priority, min(past, latest)), "published_at")
         return lost
 
     async def _publish(self, tasks: Sequence[tuple[Task, int]], *, is_repair: bool = False) -> None:
@@ -212,7 +218,7 @@ class Reconciler:
             log.warning("Publishing waits for the broker", tasks=len(failures), error=str(failure))
 
     async def _take_over(self, now: datetime) -> None:
-        dead = await self._find({"lease.until": _by(now), "status": {"$in": sorted(HELD)}}, "lease.until")
+        dead = await self._find_due(HELD, "lease.until", now)
         events = await self._commit("taken over", [self._judge(task, now) for task in dead])
         LOSSES.labels("worker").inc(len(events))
         again = [event for event in events if not event.ends]
@@ -223,7 +229,7 @@ class Reconciler:
         return judge(task, by=self._ledger.actor, lost=lost, lease_ended_by=now)
 
     async def _retry(self, now: datetime) -> None:
-        ready = await self._find({"run_at": _by(now), "status": TaskStatus.RETRYING.value}, "run_at")
+        ready = await self._find_due([TaskStatus.RETRYING], "run_at", now)
         again = [requeued(task.id, task.epoch, by=self._ledger.actor, reason="its retry is due") for task in ready]
         await self._put(await self._commit("retried", again), {task.id: task.crashes for task in ready})
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.documents import Task
+from core.moments import with_moment
 from core.states import HELD, TaskStatus
 from gateway.relay.snapshot import Snapshot
 from gateway.relay.stored import POSITION, Position, or_unavailable
@@ -17,8 +18,6 @@ PAGE = 2_000
 RUNNING_LIMIT = 10_000
 LARGE = ("input", "result")
 LEFT_OUT = {"input": 0, "result": 0, "checkpoint": 0}
-STATUSES = sorted(TaskStatus)
-"""All of them: with this the index on (status, status_at) serves a range of moments, and no index more is needed."""
 
 
 class Seen(NamedTuple):
@@ -31,7 +30,7 @@ class Seen(NamedTuple):
 
 async def changed_since(moment: datetime, besides: Collection[UUID]) -> list[Seen]:
     """Return the other tasks whose status changed at this moment or later, the earliest first, at most PAGE."""
-    query = {"status": {"$in": STATUSES}, "status_at": {"$gte": moment}, "_id": {"$nin": list(besides)}}
+    query = {**with_moment(TaskStatus, "status_at", {"$gte": moment}), "_id": {"$nin": list(besides)}}
     return await _seen(query, PAGE, [("status_at", 1)])
 
 

@@ -85,3 +85,24 @@ async def test_silent_broker_keeps_no_task_of_a_dead_worker_waiting(
             await reconciler.aclose()
             await connection.close()
     assert {(await stored(task)).status for task in scheduled} == {TaskStatus.PENDING}
+
+
+async def test_message_that_is_gone_is_published_again_and_one_that_waits_is_not(
+    settings: Settings, redis: Redis, amqp: RabbitPublisher, submit: Submit
+) -> None:
+    past = utc_now() - timedelta(minutes=2)
+    waiting = await submit("steps", {}, published_at=past)
+    gone = [await submit("steps", {}, publish=False, priority=Priority.HIGH, published_at=past) for _ in range(2)]
+    untold = await submit("steps", {}, publish=False, priority=Priority.LOW, status_at=past)
+    connection = await open_amqp(settings)
+    streams, queues = EventStreams(redis, settings.namespace), RunQueues(redis, settings.namespace)
+    backlog = RabbitSource(connection, settings.namespace, prefetch=1)
+    reconciler = Reconciler(Ledger("bridge-test"), streams, queues, amqp, backlog)
+    try:
+        await reconciler.scan(judges_leases=True)
+    finally:
+        await reconciler.aclose()
+        await connection.close()
+    for task in (*gone, untold):
+        assert ((await stored(task)).published_at or past) > past
+    assert (await stored(waiting)).published_at == past
