@@ -67,7 +67,10 @@ def subscription(document: str, variables: dict[str, str]) -> bytes:
 
 
 class Crowd:
-    """The followers of one server; `listen` is called with each message, where it is given. Use it as a context."""
+    """The followers of one server. Use it as a context.
+
+    `listen` is called with each message but a follower's first, which tells how things stand, not what happens.
+    """
 
     def __init__(self, server: str, port: int, listen: Callable[[bytes], None] | None = None) -> None:
         self.server = server
@@ -176,8 +179,6 @@ class Crowd:
             follower.heard += 1
             self.heard += 1
             self.sample = body
-            if self._listen is not None:
-                self._listen(body)
         elif first != PONG:
             raise self._failed(f"expected an ack or an event, got a frame {first:#x} of {body[:500]!r}")
 

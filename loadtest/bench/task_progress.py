@@ -32,7 +32,10 @@ RUNNING, MESSAGE, COMPLETE = b'"RUNNING"', b'"message":"', b'"type":"complete"'
 
 
 class Heard:
-    """What followers got: when each event came, and how long after its call."""
+    """What followers got after their snapshots: when each event came, and how long after its call.
+
+    A snapshot's progress is as old as the latest call, which says nothing of how fast it is told.
+    """
 
     def __init__(self) -> None:
         self.delays: list[float] = []
@@ -40,7 +43,7 @@ class Heard:
         self.ended = 0
 
     def note(self, frame: bytes) -> None:
-        """Note an event whose message is the time of its call; a snapshot before the first call has none."""
+        """Note an event whose message is the time of its call; until the first there is none."""
         now = time.time()
         if COMPLETE in frame:
             self.ended += 1

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -245,10 +245,10 @@ async def acknowledge(websocket: ServerConnection) -> None:
     assert "subscribe" in str(await websocket.recv())
 
 
-def follow(port: int, followers: int) -> list[int]:
+def follow(port: int, followers: int, listen: Callable[[bytes], None] | None = None) -> list[int]:
     """Return what each follower has heard when all have heard everything, or after 10 s."""
     give_up = time.monotonic() + 10
-    with Crowd("any", port) as crowd:
+    with Crowd("any", port, listen) as crowd:
         crowd.open([subscription("subscription { any }", {})] * followers, lambda: None)
         while crowd.heard < EVENTS * followers and time.monotonic() < give_up:
             crowd.take(0.1)
@@ -259,6 +259,14 @@ async def test_each_follower_counts_every_event_and_nothing_else() -> None:
     async with serve(tell_events, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         assert await asyncio.to_thread(follow, port, 60) == [EVENTS] * 60
+
+
+async def test_listener_is_told_everything_but_how_things_stood_when_it_came() -> None:
+    async with serve(tell_events, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL]) as server:
+        port, told = next(iter(server.sockets)).getsockname()[1], list[bytes]()
+        assert await asyncio.to_thread(follow, port, 1, told.append) == [EVENTS]
+    sent = [f'{{"id":"1","type":"next","payload":{{"data":"{"x" * (number % 200)}"}}}}' for number in range(EVENTS)]
+    assert told == [text.encode() for text in sent[1:]]
 
 
 async def test_error_in_place_of_an_event_ends_the_measurement() -> None:
