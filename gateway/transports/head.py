@@ -41,7 +41,7 @@ def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 class Head:
     """The head of a request. Nobody changes it, as the next request may have the same."""
 
-    __slots__ = ("correlation_id", "fields", "has_json", "is_allowed", "media_type")
+    __slots__ = ("correlation_id", "fields", "has_json", "has_plain_json", "is_allowed", "is_answerable", "media_type")
 
     def __init__(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.fields = fields_of(headers)
@@ -49,7 +49,10 @@ class Head:
         """The client's own, None where it sent none that is sane."""
         self.media_type = choose_media_type(self.field(b"accept"), OFFERS.get(method, ANSWERS))
         """What `/graphql` answers with, None where nothing that it has is acceptable."""
+        self.is_answerable = method in OFFERS and self.media_type is not None
         self.has_json = is_json(self.field(b"content-type"))
+        self.has_plain_json = self.has_json and method == "POST" and b"content-encoding" not in self.fields
+        """Whether the body is a request of GraphQL as it comes."""
         self.is_allowed: bool | None = None
         """Whether the edge lets it pass, None before it has looked."""
 

@@ -77,7 +77,8 @@ class GraphQLHTTP:
         token = request.field(TOKEN_HEADER) or request.param(TOKEN_PARAM)
         answer_type = media_type if media_type in ANSWERS else JSON
         try:
-            _check_answerable(request.method, media_type)
+            if not request.head.is_answerable:
+                raise _unanswerable(request.method)
             if token is not None and media_type == EVENT_STREAM:
                 return self._streams.open(token, request.address)
             if self._replica.authenticator.is_off:
@@ -173,10 +174,7 @@ class GraphQLHTTP:
 
     def _read_at_once(self, request: Call) -> GraphQLRequest | None:
         """Return what a small body states that is here; None, and nothing taken, for whatever else. Raises Refusal."""
-        head = request.head
-        if request.method != "POST" or not head.has_json or b"content-encoding" in head.fields:
-            return None
-        body = request.take_whole_body(self._at_once_bytes)
+        body = request.take_whole_body(self._at_once_bytes) if request.head.has_plain_json else None
         if body is None:
             return None
         try:
@@ -245,12 +243,11 @@ def _bad_request(exc: Unreadable) -> Refusal:
     return Refusal(400, "BAD_REQUEST", f"Bad request: {exc}")
 
 
-def _check_answerable(method: str, media_type: str | None) -> None:
-    if method not in OFFERS:
-        allowed = ", ".join(OFFERS)
-        raise Refusal(405, "METHOD_NOT_ALLOWED", f"Expected one of {allowed}", {"allow": allowed})
-    if media_type is None:
-        raise Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {' or '.join(OFFERS[method])}")
+def _unanswerable(method: str) -> Refusal:
+    if method in OFFERS:
+        return Refusal(406, "NOT_ACCEPTABLE", f"Expected Accept to allow {' or '.join(OFFERS[method])}")
+    allowed = ", ".join(OFFERS)
+    return Refusal(405, "METHOD_NOT_ALLOWED", f"Expected one of {allowed}", {"allow": allowed})
 
 
 async def _receive_body(request: Call, limit: int) -> bytes | None:
