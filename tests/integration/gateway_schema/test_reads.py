@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -98,3 +99,21 @@ async def test_lists_of_the_same_moment_share_reads_and_show_what_was_written_be
         await asyncio.gather(*before)
         lists += 20
     assert COMMANDS.sent.count("find") < lists / 2
+
+
+async def test_list_tells_the_moments_that_an_item_tells_and_goes_on_behind_them(gateway: Gateway) -> None:
+    made = [datetime(2026, 1, 31, 12, 0, second, 5_000, tzinfo=UTC) for second in (0, 1, 1)]
+    stored = [Item(name=str(n), created_at=made[0], updated_at=moment) for n, moment in enumerate(made)]
+    await Item.insert_many(stored)
+    query = (
+        "query($after: String) { items(first: 1, after: $after, order: UPDATED_ASC) { edges { cursor node { %s } } } }"
+    )
+    fields, after = "id name createdAt updatedAt", None
+    for item in stored:
+        listed = await gateway.get(query % fields, after=after)
+        edge = listed["items"]["edges"][0]
+        one = await gateway.get(f'{{ item(id: "{item.id}") {{ {fields} }} }}')
+        assert edge["node"] == one["item"]
+        after = edge["cursor"]
+    assert edge["node"]["createdAt"] == "2026-01-31T12:00:00.005Z"
+    assert edge["node"]["updatedAt"] == "2026-01-31T12:00:01.005Z"

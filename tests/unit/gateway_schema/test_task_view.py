@@ -65,11 +65,11 @@ def test_moments_are_written_in_utc_with_milliseconds() -> None:
     st.datetimes(
         datetime(1, 1, 2),  # noqa: DTZ001  # Its zone is drawn.
         datetime(9999, 12, 30),  # noqa: DTZ001
-        timezones=st.sampled_from([UTC, STORED_UTC, timezone(timedelta(hours=-3, minutes=-30))]),
+        timezones=st.sampled_from([None, UTC, STORED_UTC, timezone(timedelta(hours=-3, minutes=-30))]),
     )
 )
 def test_moments_are_written_as_isoformat_would(moment: datetime) -> None:
-    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     assert write_date_time(moment) == in_utc.isoformat(timespec="milliseconds") + "Z"
 
 

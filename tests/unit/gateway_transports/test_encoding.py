@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -50,3 +51,11 @@ def test_answer_beyond_the_bound_is_an_error_however_it_is_written(*, repeats: b
     assert fitting.encode() == written
     answer = orjson.loads(replace(fitting, max_bytes=len(written) - 1).encode())
     assert (answer["data"], answer["errors"][0]["extensions"]["code"]) == (None, "RESPONSE_TOO_LARGE")
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_moment_within_stored_json_is_told_with_its_offset_however_it_was_read(*, repeats: bool) -> None:
+    moment = datetime(2026, 1, 31, 12, 0, 0, 5_000, tzinfo=UTC)
+    nodes = [{"metadata": {"at": moment}}, {"metadata": {"at": moment.replace(tzinfo=None)}}]
+    told = orjson.loads(Outcome({"items": {"nodes": nodes}}, repeats=repeats).encode())["data"]["items"]["nodes"]
+    assert told == [{"metadata": {"at": "2026-01-31T12:00:00.005000+00:00"}}] * 2

@@ -7,6 +7,7 @@ from enum import Enum
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from graphql import (
     GraphQLInterfaceType,
@@ -35,6 +36,9 @@ KINDS = load_kinds()
 SCHEMA = build_schema(KINDS)
 GRAPHQL = SCHEMA._schema
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=UTC)
+PUT_BACK = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+_MOMENTS = (MOMENT, MOMENT.replace(tzinfo=None), MOMENT.replace(tzinfo=None, hour=13), PUT_BACK)
+"""With an offset and without; the last is equal to another one, an hour later."""
 IDENT = UUID(int=7)
 ROOTS = ("item", "items", "task", "tasks", "node")
 _BAD: tuple[Any, ...] = (
@@ -217,9 +221,13 @@ def page(values: list[Any], count: Any = 7) -> Any:
 def item(draw: st.DrawFn) -> Any:
     """Return a stored item."""
     return Item.model_construct(
-        id=IDENT, name="n", description=draw(st.sampled_from([None, "d"])), metadata={"a": [1]}, created_at=MOMENT,
-        updated_at=MOMENT,
-    )  # fmt: skip
+        id=IDENT,
+        name="n",
+        description=draw(st.sampled_from([None, "d"])),
+        metadata={"a": [1]},
+        created_at=draw(st.sampled_from(_MOMENTS)),
+        updated_at=draw(st.sampled_from([*_MOMENTS, PUT_BACK.replace(fold=1)])),
+    )
 
 
 def task(draw: st.DrawFn) -> Any:
