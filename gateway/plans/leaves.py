@@ -25,10 +25,13 @@ PLAIN: Mapping[GraphQLLeafType, str] = {
 _JSON_TYPES = frozenset({dict, list, str, int, float, bool})
 
 
-def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, read: bool, code: Code) -> str:
+def leaf_expression(
+    type_: GraphQLLeafType, variable: str, *, nullable: bool, read: bool, code: Code, earlier: str | None = None
+) -> str:
     """Return the code that makes a variable's value what the response holds; the code raises where it can't.
 
-    `read` says that it is what `read_attribute` would have turned to text if it were a UUID.
+    `read` says that it is what `read_attribute` would have turned to text if it were a UUID. `earlier` is the variable
+    of the moment that the object told before: what has never been changed was changed when it was made.
     """
     other = f"{code.constant(_completer(type_, read=read))}({variable})"
     if nullable:
@@ -39,14 +42,21 @@ def leaf_expression(type_: GraphQLLeafType, variable: str, *, nullable: bool, re
             return f"({other})"
         enum = code.constant(type(next(iter(names))))
         return f"({code.constant(names)}[{variable}] if type({variable}) is {enum} else {other})"
-    if type_.coerce_output_value is write_date_time:
-        write, moment = code.constant(write_moment), code.constant(datetime)
-        return f"({write}({variable}) if type({variable}) is {moment} else {other})"
+    if is_moment(type_):
+        written = f"{code.constant(write_moment)}({variable})"
+        if earlier is not None:  # Where clocks are put back, moments that are equal may be an hour apart; not in UTC.
+            written = f"(t{earlier} if {variable}.tzinfo is None and {variable} == {earlier} else {written})"
+        return f"(t{variable} := {written} if type({variable}) is {code.constant(datetime)} else {other})"
     test = _test(type_, code)
     if read and (type_ is GraphQLID or type_ is GraphQLString):
         uuid = f"type({{v}}) is {code.constant(UUID)}"  # Its JSON is its text.
         test = f"{uuid} or {test}" if type_ is GraphQLID else f"{test} or {uuid}"
     return f"({variable} if {test.format(v=variable)} else {other})" if test else f"({other})"
+
+
+def is_moment(type_: object) -> bool:
+    """Return whether a type's values are moments."""
+    return getattr(type_, "coerce_output_value", None) is write_date_time
 
 
 def _test(type_: GraphQLLeafType, code: Code) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from graphql import (
     GraphQLAbstractType,
+    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     get_nullable_type,
@@ -20,7 +21,7 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.field import StrawberryField
 
 from gateway.plans.code import Code
-from gateway.plans.leaves import leaf_expression
+from gateway.plans.leaves import is_moment, leaf_expression
 from gateway.plans.places import DEFINITION, Gate, Ledger, Place, Render, repeat, unchanging_arguments
 from gateway.plans.scope import Scope, Unplannable, name_of
 from gateway.schema.columns import Columns, Views
@@ -67,6 +68,8 @@ class Writer:
         self._scope = scope
         self._ledger = ledger
         self._path = path
+        self._moment: str | None = None
+        """The variable of the moment that was written last of an object."""
         self._code = Code()
 
     def render(self, type_: GraphQLOutputType, place: Place) -> Render:
@@ -84,16 +87,23 @@ class Writer:
         nullable = not is_non_null_type(type_)
         inner: Any = get_nullable_type(type_)
         if is_leaf_type(inner):
-            return leaf_expression(inner, variable, nullable=nullable, read=by_name, code=self._code)
+            return self._write_leaf(variable, inner, nullable=nullable, read=by_name)
         if is_list_type(inner):
             code = f"{self._write_list(inner.of_type, place)}({variable}, x)"
         else:
             code = self._write(inner, place).call(variable)
         return f"(None if {variable} is None else {code})" if nullable else code
 
+    def _write_leaf(self, variable: str, type_: GraphQLLeafType, *, nullable: bool, read: bool) -> str:
+        earlier = self._moment
+        if is_moment(type_):
+            self._moment = variable
+        return leaf_expression(type_, variable, nullable=nullable, read=read, code=self._code, earlier=earlier)
+
     def _write_list(self, type_: GraphQLOutputType, place: Place) -> str:
         """Write the function that renders a list, from its documents if its entries have columns; return its name."""
         above, self._path = self._path, None
+        moment, self._moment = self._moment, None
         entry_type: Any = get_nullable_type(type_)
         columns = _declared(entry_type, "columns")
         if columns is None:
@@ -107,7 +117,7 @@ class Writer:
                 f"   try: return [{written.of_document}(i, x) for i in v.documents]",
                 "   except KeyError: pass",
             ]
-        self._path = above
+        self._path, self._moment = above, moment
         function = self._code.name("l")
         self._code.add(f"def {function}(v, x):", f" if type(v) is {self._code.constant(Views)}:", *of_documents)
         self._code.add("  v = list(v)", " elif type(v) is not list: give_up()", f" return [{entries} for i in v]")
@@ -146,6 +156,7 @@ class Writer:
     ) -> tuple[list[tuple[str, Reading]], list[str]]:
         """Return by which variables the fields of an object are read, and the lines that make the answer of these."""
         selected = self._scope.fields_below(type_, place.details)
+        above, self._moment = self._moment, None
         self._ledger.repeats |= repeat(selected)
         readings: list[tuple[str, Reading]] = []
         values, waits = [], []
@@ -161,6 +172,7 @@ class Writer:
             reading, value = self._write_field(variable, key, below, columns)
             readings.append((variable, reading))
             values.append(f"{self._code.constant(key)}: {value}")
+        self._moment = above
         made = f"{{{', '.join(values)}}}"
         return readings, [f" r = {made}", *waits, " return r"] if waits else [f" return {made}"]
 
@@ -183,7 +195,9 @@ class Writer:
         """Return the line by which a field whose resolver waits is put off until the rest is rendered."""
         assert self._path is not None
         path = self._code.constant((*self._path, key))
+        moment, self._moment = self._moment, None
         value = self._complete_below(key, "v", place, by_name=False)
+        self._moment = moment
         complete = self._code.name("w")
         self._code.add(f"def {complete}(v, x): return {value}")
         return f" x.wait(r, {path}, s, {self._ledger.add(place)}, {complete})"

@@ -1,5 +1,6 @@
 """Lists are read from stored documents; what these lack, and whatever is no column, is asked of views."""
 
+from datetime import datetime
 from typing import Any, cast
 
 import orjson
@@ -11,7 +12,7 @@ from gateway.schema.items import ORDERS
 from gateway.schema.paging import Page
 from gateway.schema.stored_task import view_of
 from gateway.schema.task_view import TaskView
-from tests.unit.plans.documents import IDENT, MOMENT
+from tests.unit.plans.documents import IDENT, MOMENT, PUT_BACK
 from tests.unit.plans.test_equal_results import FOUND, _in_memory, build, execution, run, shown
 from tests.unit.plans.test_plans import served
 
@@ -69,3 +70,21 @@ async def test_list_is_read_from_its_documents(
     assert (served("value"), len(made)) == (before, views)
     assert answer == await run(build(parse(text), {}))
     assert orjson.loads(answer)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("created", "updated", "told"),
+    [
+        (MOMENT, MOMENT, ["2026-01-31T12:00:00.123Z"] * 2),
+        (MOMENT.replace(tzinfo=None), MOMENT.replace(tzinfo=None), ["2026-01-31T12:00:00.123Z"] * 2),
+        (MOMENT, MOMENT.replace(tzinfo=None, hour=13), ["2026-01-31T12:00:00.123Z", "2026-01-31T13:00:00.123Z"]),
+        (PUT_BACK, PUT_BACK.replace(fold=1), ["2026-11-01T05:30:00.000Z", "2026-11-01T06:30:00.000Z"]),
+    ],
+)
+async def test_moments_of_one_item_are_told_apart(created: datetime, updated: datetime, told: list[str]) -> None:
+    documents = [ITEM | {"created_at": created, "updated_at": updated}]
+    FOUND["items"] = Page(cast(Any, None), {}, ORDERS["NEWEST_FIRST"], documents, True, False, ItemView)
+    before = served("value")
+    answer = await execution(parse("{ items { nodes { createdAt updatedAt } } }"), {}).run()
+    assert served("value") == before
+    assert answer.data == {"items": {"nodes": [dict(zip(("createdAt", "updatedAt"), told, strict=True))]}}
