@@ -113,9 +113,15 @@ class StoredTasks:
 def _in_order(
     read: Callable[[list[UUID]], Awaitable[Mapping[UUID, T]]],
 ) -> Callable[[list[UUID]], Awaitable[list[T | None]]]:
-    async def in_order(task_ids: list[UUID]) -> list[T | None]:
+    async def in_time(task_ids: list[UUID]) -> Mapping[UUID, T]:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            found = await read(task_ids)
+            return await read(task_ids)
+
+    async def in_order(task_ids: list[UUID]) -> list[T | None]:
+        try:
+            found = await in_time(task_ids)
+        except AWAY:  # An event loop that was held up meets the end of the time before the answer that has come.
+            found = await in_time(task_ids)
         return [found.get(task_id) for task_id in task_ids]
 
     return in_order

@@ -59,6 +59,23 @@ async def test_whoever_stands_far_back_in_the_line_waits_as_long_as_mongodb_answ
     await tasks.aclose()
 
 
+async def test_an_answer_that_a_busy_loop_was_late_for_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "READ_TIMEOUT_S", 0.2)
+    asked = 0
+
+    async def late(task_ids: list[UUID]) -> Mapping[UUID, Task]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.3 if asked == 1 else 0)
+        return {}
+
+    monkeypatch.setattr(stored, "_read_whole", late)
+    tasks = StoredTasks()
+    assert await tasks.read(new_id()) is None
+    assert asked == 2
+    await tasks.aclose()
+
+
 async def _never(task_ids: list[UUID]) -> Mapping[UUID, Task]:
     await asyncio.Event().wait()
     return {}
