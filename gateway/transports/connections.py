@@ -114,6 +114,35 @@ class Idleness:
             end()
 
 
+class Stall:
+    """The end of a connection whose peer takes nothing of what is written to it for `after_s` seconds."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, after_s: float) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._after_s = after_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """Look from here on whether anything is taken, unless that is done already."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._after_s, self._look, self._transport.get_write_buffer_size())
+
+    def forget(self) -> None:
+        """Nearly all was taken, or the connection is lost."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, before: int) -> None:
+        self._timer = None
+        if self._transport.get_write_buffer_size() < before:
+            self.watch()
+            return
+        REFUSED.labels("stalled_write").inc()
+        self._transport.abort()
+
+
 def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) -> Callable[[], None]:
     """Count a connection beside so many `others`, and return what uncounts it. Raises CapReached."""
     caps, address = config.caps, peer[0] if peer else ""

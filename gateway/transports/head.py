@@ -27,6 +27,8 @@ USUAL_BYTES = 1_024
 """Of a head that a connection keeps."""
 USUAL_BODY_BYTES = 65_536
 """Of a body behind it: what is larger comes in pieces anyway."""
+LESSONS = 8
+"""How many heads of a connection are learned: where that many differ, as a proxy's do, the next will too."""
 END = b"\r\n\r\n"
 
 
@@ -88,3 +90,19 @@ class Usual:
     def begins(self, data: bytes) -> bool:
         """Whether `data` is a whole request with this head, and nothing else."""
         return len(data) == self.length and data.startswith(self.head)
+
+
+class Lessons:
+    """What a connection has learned: the last of its client's first few heads."""
+
+    __slots__ = ("_left", "usual")
+
+    def __init__(self) -> None:
+        self._left = LESSONS
+        self.usual: Usual | None = None
+
+    def learn(self, data: bytes, scope: Any, app: Any) -> None:
+        """Remember the request that was parsed from `data`, if it can be told from others, and too much was not."""
+        if self._left:
+            self._left -= 1
+            self.usual = Usual.learned(data, scope, app)

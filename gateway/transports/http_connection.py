@@ -11,14 +11,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.metrics import REFUSED
 from gateway.transports.caps import CapReached
-from gateway.transports.connections import Drain, EdgeConfig, Idleness, refusal, take_place
+from gateway.transports.connections import Drain, EdgeConfig, Idleness, Stall, refusal, take_place
 from gateway.transports.exchange import Exchange, find_target
-from gateway.transports.head import Head, Usual
+from gateway.transports.head import Head, Lessons
 
 REFUSAL_WAIT_S = 1.0
 """A refused connection is answered when its request comes, so that the answer is not lost, or closed after this."""
-LESSONS = 8
-"""How many heads of a connection are learned: where that many differ, as a proxy's do, the next will too."""
 FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 """What uvicorn's middleware looks for; requests without them pass it by."""
 
@@ -39,17 +37,17 @@ class HTTPConnection(HttpToolsProtocol):
         self._may_be_too_long = False
         self._begun = 0
         self._header_timer: asyncio.TimerHandle | None = None
-        self._stall_timer: asyncio.TimerHandle | None = None
+        self._stall: Stall
         self._idleness = Idleness(self.loop, config.timeout_keep_alive)
         self._unanswered: deque[Exchange] = deque()
-        self._usual: Usual | None = None
-        self._lessons_left = LESSONS
+        self._lessons = Lessons()
         self._is_forwarded = self._is_upgrade = False
         self._give_back: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a place, or get ready to refuse."""
         super().connection_made(transport)
+        self._stall = Stall(transport, self.loop, self._limits.stalled_write_s)
         try:
             self._give_back = take_place(self.client, len(self.connections) - 1, self.config)
         except CapReached as exc:
@@ -68,11 +66,9 @@ class HTTPConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _leave(self) -> None:
-        for timer in (self._header_timer, self._stall_timer):
-            if timer is not None:
-                timer.cancel()
-        self._header_timer = self._stall_timer = None
+        self._stop_header_timer()
         self._idleness.forget()
+        self._stall.forget()
         if self._drain is not None:
             self._drain.end()
         if self._give_back is not None:
@@ -87,7 +83,7 @@ class HTTPConnection(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(429, "RATE_LIMITED", self._refusal)
             return
-        usual = self._usual
+        usual = self._lessons.usual
         if usual is not None and usual.begins(data) and self._awaits_request():
             self._idleness.end()
             exchange = self._begin_exchange(usual.scope | {"state": {}}, usual.app, keep_alive=True)
@@ -102,7 +98,7 @@ class HTTPConnection(HttpToolsProtocol):
             return
         if not self._awaits_headers():
             self._stop_header_timer()
-            if is_between and self._begun == begun + 1 and self._lessons_left:
+            if is_between and self._begun == begun + 1:
                 self._learn(data)
             return
         begun_now = self._begun - begun
@@ -122,8 +118,7 @@ class HTTPConnection(HttpToolsProtocol):
         """Remember a request that came whole and by itself, as the next may have the same head."""
         exchange = self.cycle
         if not (self._in_message or self._is_upgrade or exchange.waiting_for_100_continue) and exchange.keep_alive:
-            self._lessons_left -= 1
-            self._usual = Usual.learned(data, exchange.scope, self._app())
+            self._lessons.learn(data, exchange.scope, self._app())
 
     def _app(self) -> Any:
         return self.app if self._is_forwarded else self.config.edge
@@ -272,14 +267,12 @@ class HTTPConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Begin to watch a peer that takes its answer slowly."""
         super().pause_writing()
-        self._watch_writing()
+        self._stall.watch()
 
     def resume_writing(self) -> None:
         """The peer has taken nearly all."""
         super().resume_writing()
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
+        self._stall.forget()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or await it.
@@ -289,8 +282,8 @@ class HTTPConnection(HttpToolsProtocol):
         self._unanswered.popleft()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            if self.transport.get_write_buffer_size() and self._stall_timer is None:
-                self._watch_writing()
+            if self.transport.get_write_buffer_size():
+                self._stall.watch()
             return
         self.flow.resume_reading()
         end = self.timeout_keep_alive_handler
@@ -312,15 +305,3 @@ class HTTPConnection(HttpToolsProtocol):
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
-
-    def _watch_writing(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        self._stall_timer = self.loop.call_later(self._limits.stalled_write_s, self._check_writing, left)
-
-    def _check_writing(self, before: int) -> None:
-        self._stall_timer = None
-        if self.transport.get_write_buffer_size() < before:
-            self._watch_writing()
-            return
-        REFUSED.labels("stalled_write").inc()
-        self.transport.abort()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.transports.head import USUAL_BODY_BYTES, USUAL_BYTES, Head, Usual
+from gateway.transports.head import LESSONS, USUAL_BODY_BYTES, USUAL_BYTES, Head, Lessons, Usual
 
 HOST = (b"host", b"localhost")
 BODY = b'{"query":"{ hello }"}'
@@ -72,3 +72,13 @@ def test_what_would_take_much_memory_or_comes_in_pieces_is_not_learned() -> None
     body = b"x" * (USUAL_BODY_BYTES + 1)
     length = (b"content-length", b"%d" % len(body))
     assert learned(written(HOST, length, body=body), HOST, length) is None
+
+
+def test_latest_head_is_remembered_until_too_many_were_learned() -> None:
+    lessons = Lessons()
+    for number in range(LESSONS + 1):
+        headers = (HOST, (b"x", b"%d" % number))
+        scope: dict[str, Any] = {"headers": [*headers], "head": Head("POST", headers)}
+        lessons.learn(written(*headers, body=b""), scope, None)
+    assert lessons.usual is not None
+    assert lessons.usual.head.endswith(b"x: %d\r\n\r\n" % (LESSONS - 1))
