@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,13 +29,15 @@ from loadtest.bench.parts import Plan, in_turns
 from loadtest.bench.report import rows_of, spread
 from loadtest.bench.results import Found
 from loadtest.bench.task_contestants import Headway, headway
-from loadtest.bench.task_world import Meter, Servers
+from loadtest.bench.task_world import Meter, Servers, processor_s
 
 STORED = (0, 100_000, 1_000_000)
 QUEUED = (6_000, 100_000)
 """The few are what is run while it is measured."""
-MEASURED = 600
+MEASURED = 1_500
 SETTLE_S, WINDOW_S = 1.0, 2.5
+CALM, CALM_WITHIN_S = 0.2, 60
+"""The servers are calm if they take so little of a core, which is waited for so long (seconds)."""
 BATCH = 5_000
 TEMPLATE_ID = UUID(int=0)
 UUIDS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD, tz_aware=True)
@@ -107,9 +111,19 @@ def held(headway: Headway) -> Iterator[None]:
 
 
 def queue(servers: Servers, headway: Headway, count: int) -> None:
-    """Have so many tasks wait in the broker. The bridge is to be held."""
+    """Have so many more tasks wait in the broker; the bridge is held only while they are published."""
     task_ids = store(headway, count, TaskStatus.PENDING)
-    asyncio.run(publish(servers.environment["AMQP_URL"], queue_name(headway.name, Priority.NORMAL), task_ids))
+    with held(headway):
+        asyncio.run(publish(servers.environment["AMQP_URL"], queue_name(headway.name, Priority.NORMAL), task_ids))
+
+
+def await_calm(servers: Servers) -> None:
+    """Wait until the servers have put away what they were given, which is no part of what a task costs."""
+    for _ in range(CALM_WITHIN_S):
+        before = processor_s(servers.pids)
+        time.sleep(1)
+        if processor_s(servers.pids) - before < CALM:
+            return
 
 
 def measure_stored(servers: Servers, plan: Plan) -> Found:
@@ -122,6 +136,7 @@ def measure_stored(servers: Servers, plan: Plan) -> Found:
         for stored, stack in stacks.items():
             store(stack, stored, TaskStatus.SUCCEEDED)
             stack.together(count)
+        await_calm(servers)
         for stored in in_turns(counts, plan.repeats):
             turns[stored].append(stacks[stored].together(count))
     return _compared("stored", 5, "Tasks stored; a task from submit to done", turns)
@@ -134,21 +149,22 @@ def measure_queued(servers: Servers, plan: Plan) -> Found:
     with headway(servers) as small, headway(servers) as large:
         for waiting in in_turns((few, many), plan.repeats):
             stack, other = (small, large) if waiting == few else (large, small)
-            with held(stack):
-                queue(servers, stack, waiting - stack.open())
+            queue(servers, stack, waiting - stack.open())
             with held(other):
                 turns[waiting].append(_window(servers, stack, 1.0 if plan.is_quick else WINDOW_S))
     return _compared("queued", 6, "Tasks waiting in RabbitMQ; a task from there to done", turns)
 
 
 def _window(servers: Servers, stack: Headway, seconds: float) -> Turn:
-    """Return what the tasks took that ended within a while."""
+    """Return what the tasks took that ended within a while. They are counted afterwards: that costs the servers too."""
     time.sleep(SETTLE_S)
-    before = stack.ended()
     meter = Meter(servers, stack.pids)
     time.sleep(seconds)
     until = time.time()
-    return meter.stop(max(1, stack.ended() - before), until)
+    turn = meter.stop(1, until)
+    began, ended = (datetime.fromtimestamp(moment, UTC) for moment in (meter.began, until))
+    count = stack.tasks.count_documents({"status": "SUCCEEDED", "status_at": {"$gte": began, "$lt": ended}})
+    return replace(turn, operations=max(1, count))
 
 
 def _compared(name: str, order: int, title: str, turns: Mapping[int, Sequence[Turn]]) -> Found:
