@@ -73,7 +73,7 @@ class Frames:
             self._thing, self._made = thing, []
         for made_by, made_for, payload in self._made:
             if made_by is plan and (made_for is principal or made_for == principal) and not told:
-                _SHARED.inc()
+                _SHARED.value += 1
                 return payload
         if len(self._made) >= MAX_MADE:
             outcome = self.planned(execution, show(thing), told)

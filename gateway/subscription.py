@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from inspect import isawaitable
+from time import monotonic
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream
@@ -136,7 +137,7 @@ class Subscription:
     def payload(self, thing: Any) -> bytes | None:
         """Return the JSON of what a listener was called with; None if that takes more than to render it."""
         assert self._following is not None
-        if self._meter.is_due:
+        if monotonic() >= self._meter.paid_until:
             return None
         return self._frames.payload(self._execution, thing, self._following.show, self._told)
 

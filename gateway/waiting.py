@@ -11,19 +11,20 @@ from typing import Any
 class Gate:
     """An event that may be waited for. It begins closed."""
 
-    __slots__ = ("_is_open", "_waiting")
+    __slots__ = ("_waiting", "is_open")
 
     def __init__(self) -> None:
-        self._is_open = False
+        self.is_open = False
+        """Whether nobody has to wait; to be asked only, like `is_set`, which takes a call."""
         self._waiting: list[asyncio.Future[None]] | None = None
 
     def is_set(self) -> bool:
         """Whether nobody has to wait."""
-        return self._is_open
+        return self.is_open
 
     def set(self) -> None:
         """Let everybody through who waits or comes, until it is cleared."""
-        self._is_open = True
+        self.is_open = True
         waiting, self._waiting = self._waiting, None
         for waiter in waiting or ():
             if not waiter.done():
@@ -31,11 +32,11 @@ class Gate:
 
     def clear(self) -> None:
         """Have who comes from now on wait."""
-        self._is_open = False
+        self.is_open = False
 
     async def wait(self) -> None:
         """Return once it is set."""
-        if self._is_open:
+        if self.is_open:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting = self._waiting or []

@@ -4,6 +4,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,8 @@ SUBPROTOCOL = "graphql-transport-ws"
 MAX_REASON_BYTES = 123
 """What fits into a close frame beside its code (RFC 6455 §5.5)."""
 MAX_ID_LENGTH = 256
+MAX_ENVELOPES = 1_024
+"""Clients number their operations, so few serve many of them."""
 
 
 class CloseCode(IntEnum):
@@ -81,13 +84,18 @@ def decode_message(text: str, limits: EdgeLimits) -> ClientMessage:
     return message
 
 
+@lru_cache(maxsize=MAX_ENVELOPES)
 def envelope(ident: str) -> bytes:
     """Return what stands before the payload in each result's frame of an operation."""
     return b'{"id":%b,"type":"next","payload":' % orjson.dumps(ident)
 
 
+@lru_cache(maxsize=1)
 def next_frame(before: bytes, payload: bytes) -> bytes:
-    """Return the frame of one result: its operation's envelope joined to its JSON, which many may share."""
+    """Return the frame of one result: its operation's envelope joined to its JSON.
+
+    Followers of a task have their payload in common, and for the most part the id of their operation.
+    """
     return b"%b%b}" % (before, payload)
 
 

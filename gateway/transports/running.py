@@ -51,6 +51,7 @@ class Running:
     __slots__ = (
         "_carrier",
         "_envelope",
+        "_push_frame",
         "_subscription",
         "correlation_id",
         "cursor",
@@ -68,6 +69,7 @@ class Running:
         self.cursor: Cursor | None = None
         """The id of the last event that was sent."""
         self._carrier = carrier
+        self._push_frame = carrier.push
         self._envelope = envelope(ident)
         self._subscription: Subscription | None = None
 
@@ -147,7 +149,7 @@ class Running:
         assert subscription is not None
         try:
             payload = None if thing is None else subscription.payload(thing)
-            if payload is not None and self._carrier.push(next_frame(self._envelope, payload)):
+            if payload is not None and self._push_frame(next_frame(self._envelope, payload)):
                 self.cursor = thing.cursor
                 return True
         except Exception as exc:  # noqa: BLE001  # Whoever called has others to call; the task tells and logs it.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
 from typing import Any
 
@@ -28,6 +29,17 @@ AT_ONCE_BYTES = 65_536
 log = get_logger(__name__)
 
 
+@lru_cache(maxsize=1)
+def text_frame(text: bytes) -> bytes:
+    """Return the frame of a text message; many connections in turn are sent the same, and then hold the same bytes."""
+    size = len(text)
+    if size < 126:
+        return bytes((TEXT, size)) + text
+    if size < 65_536:
+        return _HEAD_16(TEXT, 126, size) + text
+    return _HEAD_64(TEXT, 127, size) + text
+
+
 def _write_all(unwritten: "list[WebSocketConnection]") -> None:
     """Write what was pushed in this turn of the loop."""
     connections = unwritten[:]
@@ -52,7 +64,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         *("handshake_initiated", "initial_response", "last_ping_rtt", "logger", "loop", "pending_ping_payload"),
         *("ping_interval", "ping_sent_at", "ping_timeout", "ping_timer", "pong_timer", "queue", "read_paused"),
         *("request", "response", "root_path", "scheme", "scope", "server", "tasks", "transport", "writable"),
-        *("_drain", "_give_back", "_last_chance", "_rest", "_unwritten"),
+        *("_drain", "_give_back", "_last_chance", "_rest", "_unwritten", "gate"),
     )
     config: EdgeConfig
 
@@ -65,8 +77,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.queue = Inbox()  # type: ignore[assignment]  # It is what uvicorn uses of a queue.
-        self.writable = Gate()  # type: ignore[assignment]  # The same of an event.
-        self.writable.set()
+        self.gate = Gate()
+        self.gate.set()
+        self.writable = self.gate  # type: ignore[assignment]  # The same of an event.
         self._unwritten = b""
         """What was pushed in this turn of the loop."""
         self._give_back: Callable[[], None] | None = None
@@ -120,24 +133,18 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         It writes what `send` would: one unmasked frame (RFC 6455 §5.2), as this side agrees to no extension. Messages
         of one turn are written together: the system's call takes longer than all the rest.
         """
-        if self.close_sent or not (self.handshake_complete and self.writable.is_set()) or self.transport.is_closing():
+        if self.close_sent or not (self.handshake_complete and self.gate.is_open) or self.transport.is_closing():
             return False
-        size = len(text)
-        if size < 126:
-            frame = bytes((TEXT, size)) + text
-        elif size < 65_536:
-            frame = _HEAD_16(TEXT, 126, size) + text
-        else:
-            frame = _HEAD_64(TEXT, 127, size) + text
+        frame = text_frame(text)
         if self._unwritten:
-            self._unwritten += frame
+            frame = self._unwritten = self._unwritten + frame
         else:
             self._unwritten = frame
             unwritten = self.config.unwritten
-            unwritten.append(self)
-            if len(unwritten) == 1:
+            if not unwritten:
                 self.loop.call_soon(_write_all, unwritten)
-        if len(self._unwritten) > AT_ONCE_BYTES:
+            unwritten.append(self)
+        if len(frame) > AT_ONCE_BYTES:
             self._flush()
         return True
 
