@@ -2,14 +2,17 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 
 from gateway.metrics import REFUSED
 from gateway.transports.limits import EdgeLimits
 
 RETRY_AFTER_S = 5
 """When somebody who was refused may look again."""
+KNOWN_ADDRESSES = 4_096
+"""Each connection asks about its address four times, and parsing one took a tenth of a WebSocket's handshake."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -79,14 +82,18 @@ class Caps:
         self.downloads = Transfers("downloads", limits.downloads_per_caller, limits.downloads)
         reservations = limits.stream_reservations_per_caller
         self.reservations = Tally("reserved event streams of one caller", "reservations_per_caller", reservations)
-        self._proxies = _networks(limits.trusted_proxies)
+        self.is_proxy: Callable[[str], bool] = lru_cache(KNOWN_ADDRESSES)(
+            partial(_is_within, _networks(limits.trusted_proxies))
+        )
+        """Whether connections from an address are many clients' and not one's."""
 
-    def is_proxy(self, address: str) -> bool:
-        """Whether connections from there are many clients' and not one's."""
-        try:
-            return any(ipaddress.ip_address(address) in network for network in self._proxies)
-        except ValueError:
-            return False
+
+def _is_within(networks: Sequence[Network], address: str) -> bool:
+    try:
+        place = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(place in network for network in networks)
 
 
 def _networks(listed: str) -> list[Network]:
