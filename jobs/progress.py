@@ -19,13 +19,14 @@ from core.transitions import ProgressWrite
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
 from jobs.metrics import PUBLISH_LAG
-from jobs.pace import REFILL_S
 
 RECORD_EVERY_S = 1.0
 RETRY_EVERY_S = 0.5
 STATES_KEPT = 10_000
 """Changes of state that wait for Redis at most; older ones are left to MongoDB."""
 BATCH = 500
+TICK_S = 0.001
+"""uvloop's clock and timers know whole milliseconds: a wait that is rounded down would end again and again."""
 
 log = get_logger(__name__)
 
@@ -38,6 +39,8 @@ class Announcer:
         self._ledger = ledger
         self._states: deque[StreamEvent] = deque(maxlen=STATES_KEPT)
         self._speaking: dict[Attempt, None] = {}
+        self._waiting: dict[Attempt, asyncio.TimerHandle] = {}
+        """Those that have something to say before their pace allows for it."""
         self._unrecorded: dict[Attempt, ProgressWrite] = {}
         self._wake = asyncio.Event()
 
@@ -48,13 +51,16 @@ class Announcer:
 
     def notice(self, attempt: Attempt) -> None:
         """Remember that the attempt has something to say."""
-        self._speaking[attempt] = None
-        self._wake.set()
+        if attempt not in self._waiting:
+            self._speaking[attempt] = None
+            self._wake.set()
 
     def forget(self, attempt: Attempt) -> None:
         """Send nothing more of an attempt that has ended or lost its epoch."""
         self._speaking.pop(attempt, None)
         self._unrecorded.pop(attempt, None)
+        if waiting := self._waiting.pop(attempt, None):
+            waiting.cancel()
 
     async def run(self) -> None:
         """Send to the streams until cancelled."""
@@ -87,19 +93,21 @@ class Announcer:
 
     def _collect(self) -> list[StreamEvent]:
         events = [self._states.popleft() for _ in range(min(BATCH, len(self._states)))]
-        now = asyncio.get_running_loop().time()
-        wait_s = REFILL_S
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for attempt in list(self._speaking):
             if attempt.is_writing_state:
-                continue  # Its next event must not overtake the state being written; the writer notices it again.
-            if due_s := attempt.pace.wait_s(now):
-                wait_s = min(wait_s, due_s)
-                continue
+                continue  # Its next event must not overtake the state being written; the writer wakes us again.
             del self._speaking[attempt]
-            events += self._take(attempt, now)
-        if not events and self._speaking:
-            asyncio.get_running_loop().call_later(wait_s, self._wake.set)
+            if wait_s := attempt.pace.wait_s(now):
+                self._waiting[attempt] = loop.call_later(wait_s + TICK_S, self._waited, attempt)
+            else:
+                events += self._take(attempt, now)
         return events
+
+    def _waited(self, attempt: Attempt) -> None:
+        del self._waiting[attempt]
+        self.notice(attempt)
 
     def _take(self, attempt: Attempt, now: float) -> list[StreamEvent]:
         attempt.pace.spend(now)

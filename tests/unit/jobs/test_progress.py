@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
+import uvloop
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from core.clock import utc_now
@@ -15,8 +16,8 @@ from core.streams import EventStreams, StreamEvent
 from jobs import progress
 from jobs.attempt import Attempt
 from jobs.ledger import Ledger
-from jobs.pace import BURST, REFILL_S
-from jobs.progress import Announcer
+from jobs.pace import BURST, REFILL_S, Pace
+from jobs.progress import TICK_S, Announcer
 
 
 class KeptStreams(EventStreams):
@@ -57,6 +58,12 @@ def state(n: int) -> StreamEvent:
     return StreamEvent(UUID(int=1), Cursor(2, n), changed)
 
 
+async def let_timers_ring() -> None:
+    """Let the loop look at its clock, and then run what is due."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 async def test_ten_thousand_calls_in_a_second_are_sent_twenty_times_and_the_last_arrives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -68,8 +75,10 @@ async def test_ten_thousand_calls_in_a_second_are_sent_twenty_times_and_the_last
     for call in range(10_000):
         now = 1_000.0 + call / 10_000
         attempt.say_progress(call + 1, 10_000, None)
+        await let_timers_ring()
         await announcer.flush()
-    now += REFILL_S
+    now += REFILL_S + TICK_S
+    await let_timers_ring()
     await announcer.flush()
     counts = streams.counts()
     assert 15 <= len(counts) <= 20
@@ -106,6 +115,58 @@ async def test_latest_of_a_burst_arrives_though_nothing_more_is_said() -> None:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+class CountedPace(Pace):
+    """A pace that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = self.spent = 0
+
+    def wait_s(self, now: float) -> float:
+        """Count, and answer."""
+        self.asked += 1
+        return super().wait_s(now)
+
+    def spend(self, now: float) -> None:
+        """Count, and spend."""
+        self.spent += 1
+        super().spend(now)
+
+
+def test_attempt_that_has_to_wait_is_looked_at_once_more() -> None:
+    async def speak() -> CountedPace:
+        announcer = Announcer(KeptStreams(), Ledger("test"))
+        attempt = attempt_of(announcer)
+        pace = attempt.pace = CountedPace()
+        running = asyncio.create_task(announcer.run())
+        while pace.spent < 20:
+            attempt.say_progress(pace.spent, None, None)
+            attempt.say_log("a line")
+            await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return pace
+
+    pace = uvloop.run(speak())  # Its timers are coarse, as those of a worker are.
+    assert pace.asked <= 2 * pace.spent + BURST
+
+
+async def test_nothing_is_sent_of_an_attempt_that_is_forgotten_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = KeptStreams()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    now = 1_000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    for said in range(BURST + 1):
+        attempt.say_progress(said, None, None)
+        await announcer.flush()
+    announcer.forget(attempt)
+    now += 1.0
+    await let_timers_ring()
+    await announcer.flush()
+    assert streams.counts() == list(range(BURST))
 
 
 async def test_events_on_their_way_when_the_loop_is_ended_are_sent_by_the_last_flush() -> None:
