@@ -126,7 +126,7 @@ class StateChangedType(TaskEventType):
 
 @strawberry.type(
     name="Progressed",
-    description="The running attempt moved on. Of what it reports faster than 20 times a second the latest is told.",
+    description="The running attempt moved on. It is told at most 20 times a second, and then the latest.",
 )
 class ProgressedType(TaskEventType):
     """Its event is a Progressed."""
