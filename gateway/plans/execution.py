@@ -81,7 +81,8 @@ class Execution:
         infos = Infos(self)
         one_by_one = self.operation.operation is OperationType.MUTATION
         for together in [[root] for root in roots] if one_by_one else [roots]:
-            if not await self._ask(together, outcomes):
+            asked = self._ask(together, outcomes) if len(together) > 1 else self._ask_one(together[0], outcomes)
+            if not await asked:
                 return await self._execute(_answering(outcomes))
             try:
                 for root in together:
@@ -98,9 +99,6 @@ class Execution:
 
         Where one raises without waiting, it is for graphql-core to say whether the others run.
         """
-        if len(roots) == 1:
-            came = outcomes[roots[0].path] = await self._ask_one(roots[0])
-            return not isinstance(came.value, Exception)
         begun: list[tuple[Root, Awaitable[Any]]] = []
         for root in roots:
             try:
@@ -120,14 +118,18 @@ class Execution:
             outcomes.update((root.path, came) for (root, _), came in zip(begun, found, strict=True))
         return not any(isinstance(came.value, Exception) for came in outcomes.values())
 
-    async def _ask_one(self, root: Root) -> Came:
+    async def _ask_one(self, root: Root, outcomes: Outcomes) -> bool:
+        """Do the same for one resolver."""
         waits = False
         try:
             value = self._resolve(root)
             waits = optimized_is_awaitable(value)
-            return Came(await value if waits else value, waits)
+            if waits:
+                value = await value
         except Exception as exc:  # noqa: BLE001  # graphql-core tells it.
-            return Came(exc, waits)
+            value = exc
+        outcomes[root.path] = Came(value, waits)
+        return not isinstance(value, Exception)
 
     async def _finish(self, infos: Infos, outcomes: Outcomes) -> None:
         """Put into the answer what was put off; add to the outcomes. Raises what a resolver raises, and Unfit."""
