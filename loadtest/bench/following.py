@@ -45,17 +45,17 @@ def join(crowd: Crowd, feed: Feed, task_ids: list[UUID], followers: int, others:
         elif time.monotonic() > give_up:
             raise CrowdFailed(f"{crowd.server}: {left} of {followers} followers heard nothing")
         feed.tell_each(list(set(deaf)))
-        settle(crowd)
-        answer_pings(others)
-    settle(crowd, QUIET_S + followers / CAUGHT_UP_A_SECOND)
+        settle(crowd, others)
+    settle(crowd, others, QUIET_S + followers / CAUGHT_UP_A_SECOND)
     check(crowd)
 
 
-def settle(crowd: Crowd, quiet_s: float = QUIET_S) -> None:
-    """Read on until nothing has come for a while."""
+def settle(crowd: Crowd, others: Collection[Crowd] = (), quiet_s: float = QUIET_S) -> None:
+    """Read on until nothing has come for a while. `others` answer pings meanwhile."""
     heard, since = crowd.heard, time.monotonic()
     while time.monotonic() - since < quiet_s:
         crowd.take(QUIET_S / 5)
+        answer_pings(others)
         if crowd.heard != heard:
             heard, since = crowd.heard, time.monotonic()
 

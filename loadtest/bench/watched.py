@@ -13,8 +13,9 @@ from loadtest.bench.servers import Bench
 WATCHED = (1, 1_000, 10_000)
 AHEAD = 64
 """Events under way: so many that the gateway always has some, and not more than it keeps of a task."""
-PATIENT = {"HEADWAY_INIT_TIMEOUT_S": "60"}
-"""So many join as fast as they can that some wait for longer than usual."""
+PATIENT = {"HEADWAY_INIT_TIMEOUT_S": "60", "HEADWAY_PING_TIMEOUT_S": "120"}
+"""So many join as fast as they can that some wait for longer than usual, as do the followers that joined before them:
+whoever answers their pings stores ten thousand tasks meanwhile."""
 HEAD = ("tasks", "events/s", "µs of processor time an event", "to the first")
 
 
