@@ -23,7 +23,7 @@ from core.telemetry import get_logger
 from gateway.metrics import CONFIRM_SECONDS, UNCONFIRMED
 
 APPEND_WAIT_S = 0.25
-"""How long Redis has to take first events. What it does not take is in the timelines, where a relay finds it."""
+"""The first event goes to the stream before the message does; a silent Redis delays the message no longer than this."""
 MAX_HANDOVERS = 10_000
 """Tasks on their way to the broker at once; what comes on top stays PENDING and is published by the reconciler."""
 MARK_AFTER_S = 0.1
@@ -97,12 +97,8 @@ class HandOver:
         self._under_way -= self._handovers.pop(handover)
 
     async def _hand_over(self, owed: Sequence[Owed]) -> None:
-        """Announce and publish, neither waiting for the other: the event is on its way to Redis before the message is.
-
-        Should it come later than the event of a claim all the same, the stream refuses it, as it does a repeat.
-        """
-        announced = self._announce([task for each in owed for task in each.tasks])
-        _, outcomes = await asyncio.gather(announced, asyncio.gather(*map(self._publish_all, owed)))
+        await self._announce([task for each in owed for task in each.tasks])
+        outcomes = await asyncio.gather(*map(self._publish_all, owed))
         failures = [failure for each in outcomes for failure in each]
         if failures:
             reason = failures[0].reason
