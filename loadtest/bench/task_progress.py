@@ -53,7 +53,9 @@ class Heard:
             self.delays.append(now - float(frame[begin : frame.index(b'"', begin)]))
 
     def rate(self) -> float:
-        """Return the events a second between the first and the last quarter of the time."""
+        """Return the events a second between the first and the last quarter of the time; 0 where none came."""
+        if not self.came:
+            return 0.0
         began, ended = min(self.came), max(self.came)
         quarter = (ended - began) / 4
         return sum(began + quarter <= came < ended - quarter for came in self.came) / (2 * quarter)
@@ -84,7 +86,7 @@ def saturation(stack: Headway, seconds: float, figures: list[tuple[int, float, f
     most, tasks = 0.0, FIRST
     for _ in itertools.count():
         heard = run(stack, tasks, seconds)
-        rate, late = heard.rate(), statistics.median(heard.delays)
+        rate, late = heard.rate(), statistics.median(heard.delays or [WITHIN_S])
         figures.append((tasks, rate, late))
         if late > LATE_S or rate < most:
             return max(most, rate if late <= LATE_S else 0.0)

@@ -24,6 +24,7 @@ from loadtest.bench.figures import Contest, Spread, Turn
 from loadtest.bench.goals import GOALS, against_goals
 from loadtest.bench.parts import Others
 from loadtest.bench.results import Found
+from loadtest.bench.task_progress import Heard
 from tests.running_stack import PROJECT
 
 READ = {"**Headway**", "Headway, with its request log", "Starlette and orjson, no GraphQL"}
@@ -267,6 +268,13 @@ async def test_listener_is_told_everything_but_how_things_stood_when_it_came() -
         assert await asyncio.to_thread(follow, port, 1, told.append) == [EVENTS]
     sent = [f'{{"id":"1","type":"next","payload":{{"data":"{"x" * (number % 200)}"}}}}' for number in range(EVENTS)]
     assert told == [text.encode() for text in sent[1:]]
+
+
+def test_followers_who_come_too_late_for_every_event_make_a_rate_of_none() -> None:
+    heard = Heard()
+    heard.note(b'{"id":"1","type":"next","payload":{"data":{"taskProgress":{"status":"SUCCEEDED"}}}}')
+    heard.note(b'{"id":"1","type":"complete"}')
+    assert (heard.rate(), heard.ended) == (0.0, 1)
 
 
 async def test_error_in_place_of_an_event_ends_the_measurement() -> None:
