@@ -159,7 +159,10 @@ class Task(Document):
             IndexModel([("batch_id", ASCENDING), ("_id", ASCENDING)], sparse=True),
             IndexModel([("retry_of", ASCENDING)]),
             IndexModel([("input.content_id", ASCENDING)], sparse=True),
-            IndexModel([(field, ASCENDING) for field in ("status", "priority", "published_at", "status_at")]),
+            IndexModel(  # A task leaves it with its first change, and later ones cost it nothing.
+                [(field, ASCENDING) for field in ("priority", "status", "published_at", "status_at")],
+                partialFilterExpression={"status": TaskStatus.PENDING.value},
+            ),
             IndexModel([("status", ASCENDING), ("status_at", ASCENDING)]),
             *(
                 IndexModel(
