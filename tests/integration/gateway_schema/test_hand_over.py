@@ -18,6 +18,7 @@ from core.messages import TaskMessage, decode_messages, queue_name
 from core.publisher import RabbitPublisher
 from core.settings import Settings
 from core.states import Priority, TaskStatus
+from gateway import handover
 from gateway.submit import SubmitOptions, new_task
 from tests.integration.gateway_schema.conftest import OpenGateway
 from tests.integration.gateway_schema.proxy import proxied
@@ -212,6 +213,27 @@ async def test_redis_down_does_not_keep_a_task_from_the_broker(
         assert answer["status"] == "PENDING"
         assert answer["publishedAt"] is not None
         await its_redis.aclose()
+
+
+async def test_a_message_goes_out_after_its_task_s_first_event(
+    open_gateway: OpenGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "APPEND_WAIT_S", 60.0)
+    publisher = SlowPublisher()
+    publisher.let.set()
+    connections: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: connections.append(writer), "127.0.0.1", 0)
+    redis = Redis(port=silent.sockets[0].getsockname()[1])
+    gateway = await open_gateway(publisher, redis)
+    answer = (await gateway.get(PROCESS, input=DATA))["processData"]
+    assert answer["publishedAt"] is None
+    assert publisher.asked == []
+    await gateway.services.submitter.aclose(deadline_s=0.0)
+    for connection in connections:
+        connection.close()
+    silent.close()
+    await silent.wait_closed()
+    await redis.aclose()
 
 
 async def open_impatient_mongo(url: str, database: str) -> AsyncMongoClient[dict[str, Any]]:
