@@ -135,8 +135,8 @@ def measure_stored(servers: Servers, plan: Plan) -> Found:
         stacks = {stored: ending.enter_context(headway(servers)) for stored in counts}
         for stored, stack in stacks.items():
             store(stack, stored, TaskStatus.SUCCEEDED)
+            await_calm(servers)
             stack.together(count)
-        await_calm(servers)
         for stored in in_turns(counts, plan.repeats):
             turns[stored].append(stacks[stored].together(count))
     return _compared("stored", 5, "Tasks stored; a task from submit to done", turns)
