@@ -23,6 +23,7 @@ TIMELINE_LENGTH = 500
 """Entries a timeline keeps; the oldest go first."""
 SHARED_BYTES = 1_000_000
 """What one write carries for many tasks, at most; a change that is larger by itself has a write of its own."""
+_TOLD = frozenset({"at", "by", "reason", "error_code", "error_message"})
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Transition:
     """One compare-and-set. `cursor` is its event's id, known before the write.
 
     `changes` are the fields that it sets, `attempts` what it adds to the attempt, and `entry` is what it puts on the
-    timeline, but for the attempt. With `published_at` it has been published by then, if that is not yet known. `passed`
-    goes onto the timeline first if the task is still PENDING, which then passes through that status by the same write.
+    timeline, but for the attempt; it lacks a reason and an error where there is none. With `published_at` it has been
+    published by then, if that is not yet known. `passed` goes onto the timeline first if the task is still PENDING,
+    which then passes through that status by the same write.
     """
 
     task_id: UUID
@@ -74,7 +76,7 @@ class Transition:
 
     def event(self, attempt: int) -> StateChanged:
         """Return the event that it publishes of a task whose attempt is then this one."""
-        told = {name: self.entry[name] for name in ("at", "by", "reason", "error_code", "error_message")}
+        told: dict[str, Any] = {name: value for name, value in self.entry.items() if name in _TOLD}
         return StateChanged(attempt=attempt, status=self.status, **told)
 
 
@@ -153,16 +155,11 @@ def change(
     task has not seen yet.
     """
     now = utc_now()
-    entry = {
-        "epoch": cursor.epoch,
-        "n": cursor.n,
-        "at": now,
-        "status": status.value,
-        "by": by,
-        "reason": reason,
-        "error_code": error and error.code,
-        "error_message": error and error.message,
-    }
+    entry: dict[str, Any] = {"epoch": cursor.epoch, "n": cursor.n, "at": now, "status": status.value, "by": by}
+    if reason is not None:
+        entry["reason"] = reason
+    if error is not None:
+        entry |= {"error_code": error.code, "error_message": error.message}
     changes = {"status": status.value, "status_at": now, "epoch": cursor.epoch, "n": cursor.n, **(fields or {})}
     if status in TERMINAL:
         changes |= _fields_of_end(now, error)

@@ -3,9 +3,11 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from pymongo import UpdateMany, UpdateOne
 
 from core.clock import utc_now
+from core.documents import TaskFailure, TimelineEntry
 from core.events import Cursor
 from core.states import TaskStatus
 from core.transition import SHARED_BYTES, Transition, for_each, operations
@@ -60,3 +62,14 @@ def test_change_that_is_made_for_each_of_several_tasks_is_one_write_an_epoch() -
         [task_id for task_id, epoch in tasks if epoch == 2],
     )
     assert first._doc == changes[0].update
+
+
+@pytest.mark.parametrize("error", [None, TaskFailure(code="WORKER_LOST", message="It is gone.")])
+@pytest.mark.parametrize("reason", [None, "its worker shuts down"])
+def test_entry_holds_no_null_and_tells_the_event_of_its_change(reason: str | None, error: TaskFailure | None) -> None:
+    change = seized(uuid4(), 2, TaskStatus.FAILED, by="test", error=error, reason=reason)
+    assert None not in change.entry.values()
+    event = change.event(attempt=3)
+    assert event == TimelineEntry.model_validate({**change.entry, "attempt": 3}).event()
+    told = (error.code, error.message) if error else (None, None)
+    assert (event.reason, event.error_code, event.error_message) == (reason, *told)
