@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -121,18 +122,30 @@ class Scene:
             self._contest.memory_kb[server.name] = (server.resident_kb() - before) / followers
             self.joined[server.name] = (server, crowd, feed)
 
-    def take_turns(self, each_ahead: int = following.EACH_AHEAD) -> None:
-        """Let all take turns, and note what they do; see `following.turn`."""
+    def take_turns(self, each_ahead: int = following.EACH_AHEAD, at_rest: Contest | None = None) -> None:
+        """Let all take turns, and note what they do; see `following.turn`.
+
+        Where `at_rest` is given, each is left alone for as long before its turn, and what it does then is noted there.
+        """
         for _, crowd, feed in self.joined.values():
             following.turn(crowd, feed, self._plan.warm_up_s, each_ahead)
         for server, crowd, feed in in_turns([*self.joined.values()], self._plan.repeats):
             following.answer_pings(self._crowds())
+            if at_rest is not None:
+                at_rest.note(server.name, measured(self._bench, server, self._rest, self._plan.seconds))
 
             def operate(seconds: float, crowd: Crowd = crowd, feed: events.Feed = feed) -> tuple[int, float]:
                 told = following.turn(crowd, feed, seconds, each_ahead)
                 return told.messages, told.seconds
 
             self._contest.note(server.name, measured(self._bench, server, operate, self._plan.seconds))
+
+    def _rest(self, seconds: float) -> tuple[int, float]:
+        started = time.perf_counter()
+        while (rested := time.perf_counter() - started) < seconds:
+            following.answer_pings(self._crowds())
+            time.sleep(0.02)
+        return 1, rested
 
     def _crowds(self) -> list[Crowd]:
         return [crowd for _, crowd, _ in self.joined.values()]
