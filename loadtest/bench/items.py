@@ -13,7 +13,10 @@ QUERY = f"{{ items(first: {LISTED}) {{ nodes {{ id name description metadata cre
 
 
 def documents(count: int) -> list[dict[str, Any]]:
-    """Return items as MongoDB holds them, a second between two of them, the newest first; the same each time."""
+    """Return items as MongoDB holds them, a second between two of them, the newest first; the same each time.
+
+    Every second one was changed a minute after it was made.
+    """
     return [
         {
             "_id": UUID(int=NEWEST.int - number),
@@ -21,7 +24,7 @@ def documents(count: int) -> list[dict[str, Any]]:
             "description": "A thing of some use.",
             "metadata": {"colour": "red", "size": number},
             "created_at": NOW - timedelta(seconds=number),
-            "updated_at": NOW - timedelta(seconds=number),
+            "updated_at": NOW - timedelta(seconds=number) + timedelta(minutes=number % 2),
         }
         for number in range(count)
     ]
