@@ -16,6 +16,8 @@ from jobs.queue import RunQueues
 MEASURE_EVERY_S = 5.0
 SHARE = 1 / 20
 """Of the time that measuring takes at most, where it takes long."""
+REST_S = 30.0
+"""At most, however long it took: what scales workers by these numbers looks at them twice a minute."""
 
 log = get_logger(__name__)
 
@@ -23,20 +25,23 @@ log = get_logger(__name__)
 async def measure_forever(leadership: Leadership, queues: RunQueues) -> None:
     """Measure every 5 s while this bridge leads, until cancelled; what can't be measured is not told.
 
-    Where MongoDB is slow to count it measures less often.
+    Where MongoDB is slow to count it measures less often, down to every 30 s.
     """
     loop = asyncio.get_running_loop()
+    rests_until = 0.0
     while True:
         began = loop.time()
         try:
-            if leadership.leads:
-                await measure(queues)
-            else:
+            if not leadership.leads:
                 _forget()
+            elif began >= rests_until:
+                await measure(queues)
+                ended = loop.time()
+                rests_until = ended + min(REST_S, (ended - began) / SHARE)
         except (PyMongoError, RedisError, OSError, TimeoutError) as exc:
             log.info("The backlog was not measured", error=str(exc))
             _forget()
-        await asyncio.sleep(max(MEASURE_EVERY_S, (loop.time() - began) / SHARE))
+        await asyncio.sleep(MEASURE_EVERY_S)
 
 
 async def measure(queues: RunQueues) -> None:
