@@ -176,7 +176,8 @@ class Pace:
 class Plans:
     """The plans of one document, each made when its operation is asked for the second time, or later at this pace.
 
-    `grow` is asked whether so many bytes more may be kept with the document.
+    A subscription asks again from its second event on. `grow` is asked whether so many bytes more may be kept with the
+    document.
     """
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, grow: Callable[[int], bool], pace: Pace) -> None:

@@ -21,6 +21,7 @@ from gateway.identity.meter import Meter
 from gateway.identity.principals import Principal
 from gateway.outcomes import Outcome, outcome_of
 from gateway.plans.execution import Execution
+from gateway.plans.plan import NEW, Plan
 from gateway.schema.task_view import TaskView
 from gateway.subscription import Subscription
 from gateway.transports.limits import MAX_RESPONSE_BYTES
@@ -130,6 +131,32 @@ async def test_only_the_latest_are_kept() -> None:
     before = counted()
     await outcomes(frames, executor, TaskView(documents[-1]), TaskView(documents[0]))
     assert counted() == (before[0] + 1, before[1] + 1, before[2])
+
+
+async def test_subscription_that_came_before_its_plan_goes_on_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [TaskView(task(number)) for number in range(4)]
+
+    async def source(_source: Any, _info: Any, **_: Any) -> AsyncGenerator[TaskView, None]:
+        for event in events:
+            yield event
+
+    assert GRAPHQL.subscription_type is not None
+    monkeypatch.setattr(GRAPHQL.subscription_type.fields["taskProgress"], "subscribe", source)
+    with_plan = planned(TEXT, {})
+    first = replace(with_plan, plan=Plan(NEW))
+    found = iter([Plan(NEW), with_plan.plan])  # Asked for from the second event on, and no more once it is there.
+    meter = Meter(0, first.context_value)
+    follower = Subscription(Frames(MAX_RESPONSE_BYTES), first, meter, None, lambda _: None, plan=lambda: next(found))
+    made: list[bytes] = []
+    counts: list[tuple[float, ...]] = []
+    before = counted()
+    async with aclosing(follower):
+        while (outcome := await follower.next()) is not None:
+            made.append(outcome.encode())
+            counts.append(tuple(now - then for now, then in zip(counted(), before, strict=True)))
+    expected = await outcomes(Frames(MAX_RESPONSE_BYTES), with_plan, *events)
+    assert made == [outcome.encode() for outcome in expected]
+    assert counts == [(0, 0, 1), (0, 0, 2), (1, 0, 2), (2, 0, 2)]
 
 
 async def test_source_is_closed_with_its_follower() -> None:
