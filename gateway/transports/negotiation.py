@@ -1,7 +1,6 @@
 """Media types: which one an Accept header prefers (RFC 9110 §12.5.1), and whether a Content-Type is JSON."""
 
 from dataclasses import dataclass
-from email.message import Message
 from functools import lru_cache
 
 RESPONSE_JSON = "application/graphql-response+json"
@@ -67,13 +66,17 @@ def is_json(content_type: str | None) -> bool:
 
 
 def _is_json(content_type: str) -> bool:
-    message = Message()
-    message["content-type"] = content_type
-    charset = message.get_content_charset("utf-8")
-    return message.get_content_type() == JSON and charset in ("utf-8", "utf8") and "," not in content_type
+    kind, *parameters = content_type.lower().split(";")
+    return kind.strip() == JSON and "," not in content_type and all(map(_leaves_utf_8, parameters))
 
 
 _is_usual_json = lru_cache(maxsize=256)(_is_json)
+
+
+def _leaves_utf_8(parameter: str) -> bool:
+    """Whether a media type's parameter, in small letters, asks for no other charset."""
+    name, _, value = parameter.partition("=")
+    return name.strip() != "charset" or value.strip(' \t"') in ("utf-8", "utf8")
 
 
 def _parse_range(part: str) -> _Range | None:
@@ -84,9 +87,9 @@ def _parse_range(part: str) -> _Range | None:
         return None
     q = 1.0
     for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8"):
+        if not _leaves_utf_8(parameter):
             return None
+        name, _, value = parameter.partition("=")
         if name.strip() == "q":
             try:
                 q = float(value)
