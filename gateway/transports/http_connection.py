@@ -181,9 +181,11 @@ class HTTPConnection(HttpToolsProtocol):
             "state": {},
         }
         self.scope = scope
-        self._is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
+        offers_upgrade = self.parser.should_upgrade()
+        self._is_upgrade = offers_upgrade and self._should_upgrade()
         if not self._is_upgrade:
-            keep_alive = http_version != "1.0" and self.parser.should_keep_alive()
+            # The parser leaves out the body of whoever offers another protocol, so that it would be the next request.
+            keep_alive = http_version != "1.0" and not offers_upgrade and self.parser.should_keep_alive()
             self._begin_exchange(scope, self._app(), keep_alive=keep_alive)
 
     def _begin_exchange(self, scope: Any, app: Any, *, keep_alive: bool) -> Exchange:

@@ -113,6 +113,12 @@ def test_health_passes_with_the_clients_address_and_one_correlation_id(edge: str
     assert len(made) == 32
 
 
+@pytest.mark.parametrize(("offered", "passed"), [("WebSocket", "upgrade"), ("h2c", None), ("h2c, websocket", None)])
+def test_of_other_protocols_a_gateway_is_offered_websocket_alone(edge: str, offered: str, passed: str | None) -> None:
+    told = httpx.get(f"{edge}/graphql", headers={"Connection": "upgrade", "Upgrade": offered}).json()
+    assert told.get("connection") == passed
+
+
 def test_json_is_compressed(edge: str) -> None:
     with httpx.stream("GET", f"{edge}/graphql", headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["content-encoding"] == "gzip"

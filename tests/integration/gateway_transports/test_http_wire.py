@@ -271,6 +271,20 @@ class TestSlowHeaders:
             assert status(await reader.read()) == 200
 
 
+async def test_body_of_who_offers_another_protocol_is_no_request(edge: Edge) -> None:
+    hidden = request(CLOSE, line=b"GET /graphql?query={hello} HTTP/1.1")
+    offer = (b"Connection: upgrade", b"Upgrade: h2c", b"Content-Length: %d" % len(hidden))
+    async with connected(edge) as (reader, writer):
+        writer.write(request(*offer, line=b"GET /graphql?query={held} HTTP/1.1"))
+        await edge.probe.holding.wait()
+        writer.write(hidden)
+        await asyncio.sleep(0.05)  # So that it has come before the answer ends the connection.
+        edge.probe.release.set()
+        answers = await reader.read()
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nconnection: close\r\n" in answers
+
+
 async def test_same_head_again_and_again_is_each_time_a_request_of_its_own(edge: Edge) -> None:
     bodies = [b'{"query":"{ hello }"}', b'{"query":"{ hullo }"}', b'{"query":"{ hello }"]', b'{"query":"{ hello }"}']
     async with connected(edge) as (reader, writer):
