@@ -136,11 +136,12 @@ class Stall:
 
     def _look(self, before: int) -> None:
         self._timer = None
-        if self._transport.get_write_buffer_size() < before:
+        left = self._transport.get_write_buffer_size()
+        if 0 < left < before:
             self.watch()
-            return
-        REFUSED.labels("stalled_write").inc()
-        self._transport.abort()
+        elif left:
+            REFUSED.labels("stalled_write").inc()
+            self._transport.abort()
 
 
 def take_place(peer: tuple[str, int] | None, others: int, config: EdgeConfig) -> Callable[[], None]:

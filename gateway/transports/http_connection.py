@@ -264,6 +264,8 @@ class HTTPConnection(HttpToolsProtocol):
             return
         self.transport.write(refusal(status, code, message))
         self._stop_header_timer()
+        if self.transport.get_write_buffer_size():  # Earlier answers stand in it too, and may never be taken.
+            self._stall.watch()
         self._drain = Drain(self.transport, self.loop)
 
     def pause_writing(self) -> None:
@@ -272,9 +274,10 @@ class HTTPConnection(HttpToolsProtocol):
         self._stall.watch()
 
     def resume_writing(self) -> None:
-        """The peer has taken nearly all."""
+        """The peer has taken nearly all; of a last answer it has to take the rest too."""
         super().resume_writing()
-        self._stall.forget()
+        if self._drain is None:
+            self._stall.forget()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or await it.

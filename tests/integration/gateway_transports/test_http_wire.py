@@ -285,6 +285,32 @@ async def test_body_of_who_offers_another_protocol_is_no_request(edge: Edge) -> 
     assert b"\r\nconnection: close\r\n" in answers
 
 
+class TestStalledReader:
+    @pytest.fixture
+    def limits(self) -> EdgeLimits:
+        return EdgeLimits(stalled_write_s=0.3)
+
+    async def test_who_is_refused_and_does_not_read_what_came_before_is_dropped(self, edge: Edge) -> None:
+        loop, served = asyncio.get_running_loop(), edge.server.server_state.connections
+        body = b'{"query":"query($name: String!) { hello(name: $name) }","variables":{"name":"%b"}}' % (b"x" * 50_000)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.setblocking(False)
+            async with asyncio.timeout(10):
+                await loop.sock_connect(client, ("127.0.0.1", edge.port))
+                while not served:  # noqa: ASYNC110  # The set has no event.
+                    await asyncio.sleep(0.01)
+                (connection,) = served
+                transport = connection.transport
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+                await loop.sock_sendall(client, request(JSON, b"Content-Length: %d" % len(body), body=body))
+                while not transport.get_write_buffer_size():  # noqa: ASYNC110  # A transport has no event.
+                    await asyncio.sleep(0.01)
+                await loop.sock_sendall(client, b"nothing of HTTP\r\n\r\n")
+                while served:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+
 async def test_same_head_again_and_again_is_each_time_a_request_of_its_own(edge: Edge) -> None:
     bodies = [b'{"query":"{ hello }"}', b'{"query":"{ hullo }"}', b'{"query":"{ hello }"]', b'{"query":"{ hello }"}']
     async with connected(edge) as (reader, writer):
