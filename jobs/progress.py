@@ -74,15 +74,18 @@ class Announcer:
     async def flush(self) -> bool:
         """Send what is due; return False if Redis did not take it."""
         while events := self._collect():
+            sent = 0
             try:
-                await self._streams.append(events)
+                while sent < len(events):
+                    await self._streams.append(events[sent : sent + BATCH])
+                    sent += BATCH
                 PUBLISH_LAG.observe((utc_now() - events[0].event.at).total_seconds())
             except (RedisError, OSError, TimeoutError) as exc:
                 log.warning("Events wait for Redis", waiting=len(events), error=str(exc))
-                self._give_back([event for event in events if isinstance(event.event, StateChanged)])
+                self._give_back([event for event in events[sent:] if isinstance(event.event, StateChanged)])
                 return False
             except asyncio.CancelledError:
-                self._give_back(events)  # The flush at the end sends them; what did arrive is refused as a repeat.
+                self._give_back(events[sent:])  # The last flush sends them; what did arrive is refused as a repeat.
                 raise
         return True
 
@@ -92,7 +95,9 @@ class Announcer:
         self._states.extendleft(reversed(events[-room:] if room else ()))
 
     def _collect(self) -> list[StreamEvent]:
-        events = [self._states.popleft() for _ in range(min(BATCH, len(self._states)))]
+        """Return all states that wait, then what attempts say: its stream takes nothing that is older than its last."""
+        events = list(self._states)
+        self._states.clear()
         loop = asyncio.get_running_loop()
         now = loop.time()
         for attempt in list(self._speaking):

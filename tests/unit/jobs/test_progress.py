@@ -187,6 +187,17 @@ async def test_events_on_their_way_when_the_loop_is_ended_are_sent_by_the_last_f
     assert streams.numbers() == [1, 2, 3, 4]
 
 
+async def test_progress_is_sent_behind_the_states_before_it_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "BATCH", 2)
+    streams = KeptStreams()
+    announcer = Announcer(streams, Ledger("test"))
+    attempt = attempt_of(announcer)
+    announcer.tell(*(state(attempt.reserve().n) for _ in range(5)))
+    attempt.say_progress(1, 2, None)
+    assert await announcer.flush()
+    assert streams.numbers() == [2, 3, 4, 5, 6, 7]
+
+
 async def test_states_that_wait_for_redis_keep_their_order_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "STATES_KEPT", 4)
     streams = KeptStreams()
