@@ -1,5 +1,6 @@
 """A `headway up` as tests see it: started as a process of its own, spoken to from outside."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -7,11 +8,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from stack.process import free_port
+from stack.process import Guard, free_port
 from stack.state import StackState, read_state
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -52,7 +54,17 @@ class RunningStack:
         """Ask it to end and return its exit status. Raises subprocess.TimeoutExpired after 20 s."""
         if self.process.poll() is None:
             self.process.send_signal(signum)
-        return self.process.wait(STOP_WITHIN_S)
+        status = self.process.wait(STOP_WITHIN_S)
+        _guard().forget(self.process.pid)
+        return status
+
+
+@cache
+def _guard() -> Guard:
+    """Ends the stacks that this process leaves behind, as it does when it is killed before it has stopped them."""
+    guard = Guard()
+    atexit.register(guard.close)
+    return guard
 
 
 def start_stack(
@@ -62,11 +74,11 @@ def start_stack(
     port = free_port()
     output = data.parent / f"{data.name}.out"
     stack = RunningStack(headway_up(data, port, options, output, env or {}), f"http://127.0.0.1:{port}", data, output)
+    _guard().watch(stack.process.pid)
     try:
         await_ready(stack)
     except BaseException:
-        stack.process.kill()  # Its guard ends the rest.
-        stack.process.wait()
+        stack.stop(signal.SIGKILL)  # Its own guard ends the rest.
         raise
     return stack
 

@@ -4,6 +4,8 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from stack.process import free_port
 from stack.state import STATE_FILE, RunningProcess
 from tests.environments import environment_on
-from tests.running_stack import RunningStack, descendants, headway_up, start_stack
+from tests.running_stack import PROJECT, RunningStack, descendants, headway_up, start_stack
 
 RESTART_WITHIN_S = 60.0
 SUBMIT = 'mutation { processData(input: {data: "up", iterations: 3}) { id } }'
@@ -125,6 +127,21 @@ def test_killed_supervisor_takes_all_its_processes_along(tmp_path: Path) -> None
 
     assert stack.stop(signal.SIGKILL) == -signal.SIGKILL
 
+    until(lambda: not descendants(mark), within_s=15)
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from tests.running_stack import start_stack
+start_stack(pathlib.Path(sys.argv[1]), "--broker", "direct", env={"HEADWAY_TEST_MARK": sys.argv[2]})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_tests_leave_no_stack_behind(tmp_path: Path) -> None:
+    mark = secrets.token_hex(8)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "data"), mark], cwd=PROJECT, check=False)
+    assert done.returncode == -signal.SIGKILL
     until(lambda: not descendants(mark), within_s=15)
 
 
