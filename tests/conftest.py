@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
@@ -17,6 +18,10 @@ from core.settings import Settings
 from stack import services
 from stack.process import Child, Guard, Program, free_port
 from tests.running_stack import RunningStack, start_stack
+
+# How long an example takes says nothing of the code: the other process of the suite, and servers, run beside it.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
