@@ -53,10 +53,10 @@ class Heard:
             self.delays.append(now - float(frame[begin : frame.index(b'"', begin)]))
 
     def rate(self) -> float:
-        """Return the events a second between the first and the last quarter of the time; 0 where none came."""
-        if not self.came:
+        """Return the events a second between the first and the last quarter of the time; 0 where that is no time."""
+        began, ended = min(self.came, default=0.0), max(self.came, default=0.0)
+        if began == ended:
             return 0.0
-        began, ended = min(self.came), max(self.came)
         quarter = (ended - began) / 4
         return sum(began + quarter <= came < ended - quarter for came in self.came) / (2 * quarter)
 

@@ -44,7 +44,7 @@ def measure(bench: Bench, plan: Plan) -> Found:
         for count, name in names.items():
             scene.enter([Contestant(name, GATEWAY, QUIET | PATIENT, is_headway=True)], count, count, told=1)
         scene.take_turns(AHEAD, at_rest)
-    costs = {name: _costs_us(contest.turns[name], at_rest.turns[name]) for name in names.values()}
+    costs = {name: costs_us(contest.turns[name], at_rest.turns[name]) for name in names.values()}
     fewest, most = costs[names[min(names)]], costs[names[max(names)]]
     rows = []
     for name, cost in costs.items():
@@ -56,7 +56,7 @@ def measure(bench: Bench, plan: Plan) -> Found:
     return Found("tasks", "watched", 7, text, measures, figures={"turns": contest, "at rest": at_rest})
 
 
-def _costs_us(turns: Sequence[Turn], rests: Sequence[Turn]) -> list[float]:
+def costs_us(turns: Sequence[Turn], rests: Sequence[Turn]) -> list[float]:
     """Return microseconds of processor time an event, without what each turn's rest says that the time itself costs."""
     shares = [rest.processor_s / rest.seconds for rest in rests]
     spent_s = [turn.processor_s - share * turn.seconds for turn, share in zip(turns, shares, strict=True)]

@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from loadtest.bench import report, results
+from loadtest.bench import report, results, watched
 from loadtest.bench.__main__ import PAGE, PARTS
 from loadtest.bench.asking import Clients, NoAnswer, http_request, is_whole, unchunked
 from loadtest.bench.crowd import Crowd, CrowdFailed, subscription
@@ -92,6 +92,12 @@ def test_ratio_is_taken_within_each_repeat() -> None:
     ratio, cost = contest.ratio("Headway", "peer"), contest.cost_ratio("Headway", "peer")
     assert (ratio.least, ratio.median, ratio.most) == (2, 3, 10)
     assert (cost.least, cost.median, cost.most) == (2, 3, 10)
+
+
+def test_cost_of_an_event_is_without_what_the_same_time_costs_at_rest() -> None:
+    turns = [Turn(1_000, 4.0, 3.0, 0.0), Turn(2_000, 5.0, 3.0, 0.0)]
+    rests = [Turn(1, 2.0, 0.5, 0.0), Turn(1, 4.0, 0.8, 0.0)]
+    assert watched.costs_us(turns, rests) == pytest.approx([2_000, 1_000])
 
 
 def test_what_was_found_is_kept_beside_what_was_found_before(tmp_path: Path) -> None:
@@ -270,11 +276,14 @@ async def test_listener_is_told_everything_but_how_things_stood_when_it_came() -
     assert told == [text.encode() for text in sent[1:]]
 
 
-def test_followers_who_come_too_late_for_every_event_make_a_rate_of_none() -> None:
+@pytest.mark.parametrize("came", [0, 1])
+def test_followers_who_come_too_late_for_all_but_one_event_make_a_rate_of_none(came: int) -> None:
     heard = Heard()
+    for _ in range(came):
+        heard.note(b'{"id":"1","type":"next","payload":{"data":{"taskProgress":{"status":"RUNNING","message":"1.5"}}}}')
     heard.note(b'{"id":"1","type":"next","payload":{"data":{"taskProgress":{"status":"SUCCEEDED"}}}}')
     heard.note(b'{"id":"1","type":"complete"}')
-    assert (heard.rate(), heard.ended) == (0.0, 1)
+    assert (heard.rate(), len(heard.delays), heard.ended) == (0.0, came, 1)
 
 
 async def test_error_in_place_of_an_event_ends_the_measurement() -> None:
