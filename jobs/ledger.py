@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from pymongo import ReturnDocument
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
@@ -58,7 +57,8 @@ class Ledger:
     async def claim(self, tickets: Sequence[TaskMessage]) -> list[Task]:
         """Claim what these tickets stand for; return the tasks won. Whoever lost one drops it: it runs elsewhere.
 
-        A claim whose answer is lost may have been won: it then ends as a dead worker's, by its lease.
+        A claim whose answer is lost may have been won: it then ends as a dead worker's, by its lease. What comes alone
+        could be updated and read by one command, but for that `secantusd-rs` reads the whole collection.
         """
         token = uuid4().hex
         until = utc_now() + timedelta(seconds=LEASE_S)
@@ -68,12 +68,6 @@ class Ledger:
             return claimed(task_id, epoch, worker=worker, token=token, lease_until=until, is_published=is_published)
 
         claims = for_each([(ticket.task_id, ticket.epoch) for ticket in tickets], build)
-        if len(claims) == 1:  # Whoever waits for one task alone waits for one round trip.
-            [claim] = claims
-            won = await self._collection.find_one_and_update(
-                claim.filter, claim.update, return_document=ReturnDocument.AFTER
-            )
-            return [] if won is None else [Task.model_validate(won)]
         await self._collection.bulk_write(operations(claims), ordered=False)
         return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
 
