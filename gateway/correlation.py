@@ -15,11 +15,6 @@ def sane_id(offered: str | None) -> str | None:
     return offered if offered is not None and _SANE.fullmatch(offered) else None
 
 
-def choose_correlation_id(offered: str | None) -> str:
-    """Return `offered` if it is at most 100 harmless characters, else a new id."""
-    return sane_id(offered) or new_correlation_id()
-
-
 def new_correlation_id() -> str:
     """Return an id that nobody else has."""
     return uuid_utils.uuid7().hex

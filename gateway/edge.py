@@ -22,8 +22,7 @@ MAX_PATH_CHARS = 200
 class Edge:
     """Stands before an application of Starlette, whose state holds the endpoints of `/graphql`.
 
-    Puts `correlation_id`, `head` and `fields`, the headers by their names, into the scope, and the id into the answer;
-    `logs`: one line a request.
+    Puts `correlation_id` and `head` into the scope, and the id into the answer; `logs`: one line a request.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts, *, logs: bool) -> None:
@@ -36,7 +35,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         head: Head = scope.get("head") or Head(scope.get("method", ""), scope["headers"])
-        scope["head"], scope["fields"] = head, head.fields
+        scope["head"] = head
         scope["correlation_id"] = correlation_id = head.correlation_id or new_correlation_id()
         if head.is_allowed is None:
             head.is_allowed = self._hosts.allow(scope)

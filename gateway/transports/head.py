@@ -41,7 +41,7 @@ def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 class Head:
-    """The head of a request. Nobody changes it, as the next request may have the same."""
+    """The head of a request. Nobody changes one of HTTP, as the next request may have the same."""
 
     __slots__ = ("correlation_id", "fields", "has_json", "has_plain_json", "is_allowed", "is_answerable", "media_type")
 

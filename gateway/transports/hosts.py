@@ -32,8 +32,8 @@ class Hosts:
         self._names = self._listed | {own.lower()}
 
     def allow(self, scope: Scope) -> bool:
-        """Whether the request asks under a name of ours; `fields` has all that it names, joined by commas."""
-        hosts = scope["fields"].get(b"host", b"")
+        """Whether the request asks under a name of ours; its head has all that it names, joined by commas."""
+        hosts = scope["head"].fields.get(b"host", b"")
         are_own = _are_usual_own(hosts, self._names) if len(hosts) <= USUAL_CHARS else _are_own(hosts, self._names)
         if are_own or ANY in self._listed or scope["path"] in OPEN_PATHS:
             return True

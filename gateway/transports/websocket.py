@@ -169,8 +169,9 @@ class Socket:
             raise Violation(CloseCode.FORBIDDEN, f"Forbidden: {exc}") from exc
         except Unavailable as exc:
             raise Violation(CloseCode.TRY_AGAIN_LATER, str(exc)) from exc
-        for held in ("headers", "fields"):  # A kilobyte with a secret, of which nobody asks anything any more.
-            self._websocket.scope[held].clear()
+        scope = self._websocket.scope  # It holds a kilobyte with a secret, of which nobody asks anything any more.
+        scope["headers"].clear()
+        scope["head"].fields.clear()
 
     async def _expire(self) -> None:
         """Wait for the end of the credential, then end everything; clients may come again with a new one after 4403."""

@@ -48,4 +48,4 @@ async def test_to_who_sends_a_peer_that_answered_no_ping_is_gone(edge: Edge) -> 
 async def test_headers_are_let_go_of_when_it_is_known_who_this_is(edge: Edge) -> None:
     async with edge.session(additional_headers={"Authorization": "Bearer secret"}) as client:
         scope: dict[str, Any] = dict(served(edge, client).scope)
-        assert (scope["headers"], scope["fields"]) == ([], {})
+        assert (scope["headers"], scope["head"].fields) == ([], {})
