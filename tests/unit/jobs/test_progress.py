@@ -58,6 +58,14 @@ def state(n: int) -> StreamEvent:
     return StreamEvent(UUID(int=1), Cursor(2, n), changed)
 
 
+class Clock:
+    """Stands for the time of the running loop; it goes on only when it is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
+
+
 async def let_timers_ring() -> None:
     """Let the loop look at its clock, and then run what is due."""
     await asyncio.sleep(0)
@@ -70,14 +78,13 @@ async def test_ten_thousand_calls_in_a_second_are_sent_twenty_times_and_the_last
     streams = KeptStreams()
     announcer = Announcer(streams, Ledger("test"))
     attempt = attempt_of(announcer)
-    now = 1_000.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    clock = Clock(monkeypatch)
     for call in range(10_000):
-        now = 1_000.0 + call / 10_000
+        clock.now = 1_000.0 + call / 10_000
         attempt.say_progress(call + 1, 10_000, None)
         await let_timers_ring()
         await announcer.flush()
-    now += REFILL_S + TICK_S
+    clock.now += REFILL_S + TICK_S
     await let_timers_ring()
     await announcer.flush()
     counts = streams.counts()
@@ -90,10 +97,9 @@ async def test_report_on_time_after_a_late_one_is_sent_at_once(monkeypatch: pyte
     streams = KeptStreams()
     announcer = Announcer(streams, Ledger("test"))
     attempt = attempt_of(announcer)
-    now = 1_000.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    clock = Clock(monkeypatch)
     for step, late_s in enumerate((0.0, 0.0, 0.06, 0.0, 0.03, 0.0, 0.0, 0.055, 0.01), 1):
-        now = 1_000.0 + step / 16 + late_s
+        clock.now = 1_000.0 + step / 16 + late_s
         attempt.say_progress(step, None, None)
         await announcer.flush()
         assert streams.counts()[-1] == step
@@ -157,13 +163,12 @@ async def test_nothing_is_sent_of_an_attempt_that_is_forgotten_while_it_waits(mo
     streams = KeptStreams()
     announcer = Announcer(streams, Ledger("test"))
     attempt = attempt_of(announcer)
-    now = 1_000.0
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    clock = Clock(monkeypatch)
     for said in range(BURST + 1):
         attempt.say_progress(said, None, None)
         await announcer.flush()
     announcer.forget(attempt)
-    now += 1.0
+    clock.now += 1.0
     await let_timers_ring()
     await announcer.flush()
     assert streams.counts() == list(range(BURST))
