@@ -50,8 +50,26 @@ def translate(exc: BaseException) -> HeadwayError | None:
 
 
 def mask(errors: Sequence[GraphQLError], correlation_id: str) -> list[dict[str, Any]]:
-    """Return the errors as a response may carry them, in their order. Logs each one that it masks."""
-    return [_mask(error, correlation_id) for error in errors]
+    """Return the errors as a response may carry them, in their order. Logs each one that it masks.
+
+    Afterwards they hold no frames: errors and frames hold each other, and with them all that a resolver had read.
+    """
+    shown = [_mask(error, correlation_id) for error in errors]
+    for error in errors:
+        release(error)
+    return shown
+
+
+def release(error: BaseException) -> None:
+    """Take the frames that it was raised in from an error that has been told, and from those that led to it."""
+    todo, seen = [error], {id(error)}
+    while todo:
+        exc = todo.pop()
+        exc.__traceback__ = None
+        for led in (exc.__cause__, exc.__context__, getattr(exc, "original_error", None)):
+            if isinstance(led, BaseException) and id(led) not in seen:
+                seen.add(id(led))
+                todo.append(led)
 
 
 def _mask(error: GraphQLError, correlation_id: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """graphql-core's executor, which leaves to a plan what the plan can render."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from core.errors import HeadwayError
+from gateway.errors import release
 from gateway.metrics import plans_by
 from gateway.plans.places import Render
 from gateway.plans.plan import Plan
@@ -60,6 +62,10 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
     plan: Plan = NO_PLAN
     _given_up: frozenset[Path] = frozenset()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.async_helpers = cast(Any, None)  # Our resolvers use none of them, and they would hold the executor.
+
     def build_per_event_executor(self, payload: Any) -> "PlannedExecutor":
         """Copy the executor for an event that the plan gave up, or none of which it renders whole."""
         executor = super().build_per_event_executor(payload)
@@ -67,6 +73,14 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
         if self.plan.root is not None:
             executor.plan = NO_PLAN
         return executor
+
+    def handle_field_error(
+        self, raw_error: Exception, return_type: GraphQLOutputType, field_details_list: FieldDetailsList, path: Path
+    ) -> None:
+        """Put an error in its place. Of one that is meant to be told, the frames are not: and not all are told."""
+        if isinstance(raw_error, HeadwayError):
+            release(raw_error)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def complete_value(
         self,

@@ -1,8 +1,11 @@
 """Preparing and executing documents: what is cached, what is refused, what reaches a resolver."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import cast
 
 import orjson
@@ -10,10 +13,11 @@ import pytest
 import strawberry
 from graphql import OperationType
 
+from core.errors import RateLimited
 from gateway.context import OperationContext, Services
 from gateway.guard.documents import READING_COST, Prepared
 from gateway.identity.budget import CostBudget
-from gateway.identity.principals import Principal
+from gateway.identity.principals import LOCAL, Principal
 from gateway.operations import Operations, Refused
 from gateway.transports.limits import EdgeLimits
 from gateway.transports.request import GraphQLRequest
@@ -168,3 +172,60 @@ async def test_answer_that_is_too_large_is_an_error_in_its_place() -> None:
         if not fits:
             assert response["data"] is None
             assert response["errors"][0]["extensions"] == {"code": "RESPONSE_TOO_LARGE", "allowed": 1_000}
+
+
+class Read:
+    """What a resolver has read when it raises."""
+
+
+@strawberry.type
+class Row:
+    id: int
+
+
+@strawberry.type
+class Failing:
+    @strawberry.field
+    async def rows(self, info: Info) -> list[Row]:
+        """Raise, while a local variable holds what was read."""
+        read = Read()
+        READ.append(weakref.ref(read))
+        await asyncio.sleep(0)
+        raise RateLimited(1) if info.context.principal is LOCAL else ValueError("a bug")
+
+    @strawberry.field
+    async def unfit(self) -> list[Row]:
+        """Return what a plan gives up."""
+        read = Read()
+        READ.append(weakref.ref(read))
+        return [cast(Row, SimpleNamespace(id="none", read=read))]
+
+
+READ: list["weakref.ref[Read]"] = []
+
+
+@pytest.mark.parametrize(
+    ("text", "principal"),
+    [
+        ("{ rows { id } }", LOCAL),
+        ("{ rows { id } more: rows { id } }", LOCAL),
+        ("{ rows { id } }", Principal("me")),
+        ("{ unfit { id } }", LOCAL),
+    ],
+    ids=["told", "told-and-dropped", "masked", "unfit"],
+)
+async def test_what_a_failed_operation_has_read_is_let_go_without_a_collection(text: str, principal: Principal) -> None:
+    operations = Operations(strawberry.Schema(Failing), EdgeLimits())
+    context = OperationContext(cast(Services, None), principal, "c1")
+    READ.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            outcome = await operations.run(operations.prepare(GraphQLRequest(text)), None, None, context)
+            assert outcome.errors
+            del outcome
+        await asyncio.sleep(0)
+        assert [read() for read in READ if read() is not None] == []
+    finally:
+        gc.enable()
