@@ -44,6 +44,9 @@ def judge_tasks(verdict: Verdict, load: Load, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if task.id in load.sorts:
             _judge_task(verdict, load, task)
+        elif task.idempotency_key is not None:
+            verdict.duplicated += 1
+            verdict.complain(f"{task.id} came of a submit that was answered with another task")
     for task_id in load.sorts.keys() - {task.id for task in tasks}:
         verdict.lost += 1
         verdict.complain(f"{task_id} is not stored")
