@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,7 +17,6 @@ from core.messages import cancel_channel
 from core.settings import Settings
 from core.states import TERMINAL, UNCLAIMED, TaskStatus
 from core.streams import EventStreams
-from core.transition import Transition
 from core.transitions import queued, requeued
 from gateway import cancel
 from gateway.cancel import Canceller
@@ -140,17 +141,18 @@ async def test_claim_between_the_cancel_s_read_and_its_write_turns_it_into_an_in
 ) -> None:
     task = await store(TaskStatus.QUEUED)
     change = cancel._change
-    lost = []
+    lost: list[Task | None] = []
 
-    async def claimed_first(transition: Transition) -> Task | None:
-        assert await claim(task)
-        result = await change(transition)
+    async def claimed_first(expected: Mapping[str, Any], update: object) -> Task | None:
+        if not lost:
+            assert await claim(task)
+        result = await change(expected, update)
         lost.append(result)
         return result
 
     monkeypatch.setattr(cancel, "_change", claimed_first)
     after = await of(gateway).cancel(task.id, "race", visible={"owner": "local"})
-    assert lost == [None]
+    assert lost == [None, after]
     assert (after.status, after.cancel_reason) == (TaskStatus.RUNNING, "race")
     assert after.cancel_requested_at is not None
 
@@ -160,7 +162,7 @@ async def test_cancel_that_loses_every_race_says_so(
 ) -> None:
     task = await store()
 
-    async def lost(_transition: Transition) -> None:
+    async def lost(_expected: Mapping[str, Any], _update: object) -> None:
         return None
 
     monkeypatch.setattr(cancel, "_change", lost)
