@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -22,8 +23,8 @@ from core.tracing import add_trace
 from jobs.attempt import LOG_CHARS, Attempt, checked_progress, storable
 from jobs.kinds import Kind, load_kinds
 from jobs.outcome import Died, Outcome, Stopped, raised, returned
+from jobs.pace import Pace
 
-SAY_EVERY_S = 0.05
 PR_SET_PDEATHSIG = 1
 DATAGRAM_BYTES = 65_536
 
@@ -47,7 +48,7 @@ _child_kinds: dict[str, Kind] = {}
 
 
 class ChildContext:
-    """The TaskContext of a plain-function kind, in the child. A thread sends the latest progress 20 times a second."""
+    """The TaskContext of a plain-function kind, in the child. A thread sends the latest progress at its `Pace`."""
 
     def __init__(self, channel: socket.socket, task_id: UUID, epoch: int, attempt: int, state: Any) -> None:
         self._channel = channel
@@ -92,11 +93,13 @@ class ChildContext:
         self._sender.join()
 
     def _send_forever(self) -> None:
+        pace = Pace()
         while not self._ended.is_set():
             self._news.wait()
+            self._ended.wait(pace.wait_s(time.monotonic()))
             self._news.clear()
             self._send_latest()
-            self._ended.wait(SAY_EVERY_S)
+            pace.spend(time.monotonic())
         self._send_latest()
 
     def _send_latest(self) -> None:
