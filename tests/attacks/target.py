@@ -31,7 +31,7 @@ TIMES = {
     "HEADWAY_BODY_TIMEOUT_S": "2",
     "HEADWAY_INIT_TIMEOUT_S": "5",
     "HEADWAY_STALLED_WRITE_S": "2",
-    "HEADWAY_PING_INTERVAL_S": "60",
+    "HEADWAY_PING_INTERVAL_S": "600",
 }
 """Shorter than the defaults, so that a test waits for them; but bare clients answer no pings."""
 
