@@ -12,7 +12,7 @@ from core.errors import NotFound
 from core.ids import parse_id
 from gateway.guard.directives import page_size
 from gateway.schema.fields import ContextInfo, query
-from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Page, read_page
+from gateway.schema.paging import AFTER_HELP, DEFAULT_FIRST, FIRST_HELP, MAX_FIRST, Bare, Page, read_page
 from gateway.schema.selection import selected
 from gateway.schema.stored_task import view_of
 from gateway.schema.task_view import TaskView
@@ -55,6 +55,9 @@ async def read_task(info: ContextInfo, ident: UUID) -> TaskView | None:
     return view_of(document)
 
 
+LISTED = Bare()
+
+
 async def read_tasks(
     info: ContextInfo,
     filter: TaskFilter | None,
@@ -72,7 +75,7 @@ async def read_tasks(
     conditions = [condition for condition in given if condition]
     fields, weigh = _wanted(info)
     return await read_page(
-        documents.Task.get_pymongo_collection(),
+        LISTED.of(documents.Task.get_pymongo_collection()),
         {"$and": conditions} if conditions else {},
         ORDERS[(order or TaskOrder.NEWEST_FIRST).name],
         first=first,

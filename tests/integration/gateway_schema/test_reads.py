@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pymongo import monitoring
 
-from core.documents import Item
+from core.documents import Item, Task, TimelineEntry
+from core.states import TaskStatus
 from gateway.reads import SharedReads
+from gateway.shapes import camel_case
 from tests.integration.gateway_schema.asking import Gateway
 
 
@@ -117,3 +119,17 @@ async def test_list_tells_the_moments_that_an_item_tells_and_goes_on_behind_them
         after = edge["cursor"]
     assert edge["node"]["createdAt"] == "2026-01-31T12:00:00.005Z"
     assert edge["node"]["updatedAt"] == "2026-01-31T12:00:01.005Z"
+
+
+async def test_list_tells_of_a_task_what_is_told_of_it_alone(gateway: Gateway) -> None:
+    at = datetime(2026, 1, 31, 12, 0, 0, 5_000, tzinfo=UTC)
+    entry = TimelineEntry(epoch=1, n=1, at=at, attempt=0, status=TaskStatus.SUCCEEDED, by="worker")
+    task = Task(kind="processData", status=entry.status, input={"data": "x"}, max_attempts=3, timeout_s=1)
+    moments = dict.fromkeys(("created_at", "started_at", "finished_at", "worker_seen_at", "progress_at"), at)
+    await Task.insert_one(task.model_copy(update={**moments, "timeline": [entry]}))
+    fields = f"id inputJson {' '.join(map(camel_case, moments))} timeline {{ at }}"
+    fields += " ... on ProcessDataTask { input { data } }"
+    told = await gateway.get(f'{{ task(id: "{task.id}") {{ {fields} }} tasks {{ nodes {{ {fields} }} }} }}')
+    assert told["tasks"]["nodes"] == [told["task"]]
+    texts = [told["task"][camel_case(name)] for name in moments] + [told["task"]["timeline"][0]["at"]]
+    assert set(texts) == {"2026-01-31T12:00:00.005Z"}

@@ -232,7 +232,8 @@ def item(draw: st.DrawFn) -> Any:
 
 def task(draw: st.DrawFn) -> Any:
     """Return a stored task."""
-    entry = TimelineEntry(epoch=1, n=2, at=MOMENT, attempt=1, status=TaskStatus.FAILED, error_code="E")
+    made, changed = draw(st.sampled_from(_MOMENTS)), draw(st.sampled_from(_MOMENTS))
+    entry = TimelineEntry(epoch=1, n=2, at=changed, attempt=1, status=TaskStatus.FAILED, error_code="E")
     result = {
         "inserted": 1,
         "updated": 2,
@@ -253,7 +254,8 @@ def task(draw: st.DrawFn) -> Any:
         attempt=1,
         max_attempts=3,
         timeout_s=draw(st.sampled_from([1.5, 60])),
-        created_at=MOMENT,
+        created_at=made,
+        finished_at=draw(st.sampled_from([None, changed])),
         timeline=[entry],
         retry_of=IDENT,
     )
