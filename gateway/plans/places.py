@@ -74,7 +74,7 @@ class Ledger:
             raise Unplannable("size")
 
 
-class Gate:
+class Classes:
     """Which classes a type's values are of: any that graphql-core takes for values, or the type's own `sources`."""
 
     def __init__(self, sources: tuple[type, ...]) -> None:

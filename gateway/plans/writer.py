@@ -22,7 +22,7 @@ from strawberry.types.field import StrawberryField
 
 from gateway.plans.code import Code
 from gateway.plans.leaves import is_moment, leaf_expression
-from gateway.plans.places import DEFINITION, Gate, Ledger, Place, Render, repeat, unchanging_arguments
+from gateway.plans.places import DEFINITION, Classes, Ledger, Place, Render, repeat, unchanging_arguments
 from gateway.plans.scope import Scope, Unplannable, name_of
 from gateway.schema.columns import Columns, Views
 from gateway.schema.scalars import read_attribute
@@ -204,9 +204,9 @@ class Writer:
 
     def _checks(self, type_: GraphQLObjectType, place: Place, *, resolved: bool = False) -> list[str]:
         """Return the lines by which an object of another type is given up; `resolved` if its type was asked for."""
-        gate = Gate(_declared(type_, "sources") or ())
-        checks = [f" if type(s) not in {self._code.constant(gate.seen)}: {self._code.constant(gate.admit)}(s)"]
-        asked = gate.sources or (resolved and _declared(type_, "is_as_resolved"))
+        classes = Classes(_declared(type_, "sources") or ())
+        checks = [f" if type(s) not in {self._code.constant(classes.seen)}: {self._code.constant(classes.admit)}(s)"]
+        asked = classes.sources or (resolved and _declared(type_, "is_as_resolved"))
         if type_.is_type_of is not None and not asked:
             checks.append(f" if {self._code.constant(type_.is_type_of)}(s, {self._info(place)}) is not True: give_up()")
         return checks
