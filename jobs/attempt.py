@@ -81,11 +81,6 @@ class Attempt:
         """The task's id."""
         return self.task.id
 
-    @property
-    def has_news(self) -> bool:
-        """Whether something waits to be sent."""
-        return self._news is not None or bool(self._lines)
-
     def claimed(self) -> list[StreamEvent]:
         """Return the events that its claim stored: that it is queued, if nobody had said so, and that it runs."""
         *_, runs = timeline = self.task.timeline[-2:]

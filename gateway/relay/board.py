@@ -34,11 +34,6 @@ class Boards:
         """Boards that are open."""
         return 0 if self._feed is None else len(self._feed.slots)
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether the events of all tasks come to this replica."""
-        return self._feed is not None
-
     async def aclose(self) -> None:
         """End every board with Unavailable."""
         if self._feed is not None:

@@ -111,10 +111,6 @@ class Relay:
         event, heard_at = self._latest
         return max(0.0, heard_at - event.at.timestamp())
 
-    def poll_soon(self) -> None:
-        """Ask MongoDB about the watched tasks now rather than at the next turn."""
-        self._poll.hurry()
-
     def follow(self, task_id: UUID, *, max_hz: float = 10.0) -> Following[Snapshot]:
         """Yield the task as it is now, then the latest as it moves on; end after the terminal status.
 

@@ -137,7 +137,6 @@ async def test_three_hundred_tasks_at_once_all_reach_their_end(relay: Relay, sub
 
 
 async def test_boards_share_a_feed_and_the_last_one_leaves_nothing(relay: Relay, redis: Redis, submit: Submit) -> None:
-    assert not relay.boards.is_listening
     assert await redis.pubsub_numpat() == 0
     async with open_board(relay) as all_tasks:
         async with open_board(relay, TaskStatus.RUNNING) as running:
@@ -149,7 +148,7 @@ async def test_boards_share_a_feed_and_the_last_one_leaves_nothing(relay: Relay,
         assert relay.boards.subscribers == 1
         await writer.succeed()
         await all_tasks.until_status(writer.task_id, TaskStatus.SUCCEEDED)
-    assert (relay.boards.subscribers, relay.boards.is_listening) == (0, False)
+    assert relay.boards.subscribers == 0
     await eventually(lambda: not [task for task in asyncio.all_tasks() if task.get_name().startswith("board: ")])
     await eventually(lambda: _nobody_listens(redis))
 

@@ -208,7 +208,7 @@ async def test_a_pubsub_connection_that_is_closed_again_and_again_makes_no_gap(
             for step in range(current, current + 3):
                 await writer.progress(step)
             await writer.save_progress()
-            relay.poll_soon()
+            relay._poll.hurry()
             await seen.until(str(current + 2))
         await writer.succeed()
     check(seen)

@@ -95,7 +95,7 @@ async def test_progress_that_nobody_could_store_is_refused_where_it_is_said(coun
     attempt = attempt_of([])
     with pytest.raises((ValueError, TypeError)):
         attempt.say_progress(count, 100, None)  # type: ignore[arg-type]
-    assert not attempt.has_news
+    assert attempt.take_news() == []
 
 
 async def test_text_that_is_no_unicode_is_said_as_far_as_it_is() -> None:

@@ -212,7 +212,7 @@ class Joining(RuleBasedStateMachine):
 
     @rule()
     def poll(self) -> None:
-        self.relay.poll_soon()
+        self.relay._poll.hurry()
 
     @invariant()
     def promises_hold(self) -> None:
@@ -262,7 +262,7 @@ class Joining(RuleBasedStateMachine):
                         await reader.rejoin()
                 self._step("arrive")
                 self._step("answer")
-                self.relay.poll_soon()
+                self.relay._poll.hurry()
                 await asyncio.sleep(0.001)
         for follower in self.followers:
             follower.running.result()
