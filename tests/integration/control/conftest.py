@@ -12,6 +12,7 @@ from core.documents import Task, TimelineEntry
 from core.settings import Settings
 from core.states import TERMINAL, TaskStatus
 from core.transitions import claimed
+from gateway import cancel
 from gateway.opening import open_replica
 from tests.integration.gateway_schema.asking import Gateway
 from tests.integration.jobs import conftest as jobs
@@ -30,6 +31,12 @@ mutation ($id: ID!) {
   retryTask(id: $id) { __typename id kind status retryOf priority timeoutS maxAttempts deadline inputJson batchId }
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a cancel wait for Redis as long as a busy machine takes."""
+    monkeypatch.setattr(cancel, "TELL_WAIT_S", 10.0)
 
 
 @pytest.fixture
