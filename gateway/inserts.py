@@ -40,8 +40,12 @@ class Inserts:
 
 async def _insert(documents: Sequence[RawBSONDocument]) -> list[Inserted]:
     outcomes: list[Inserted] = [None] * len(documents)
+    collection = Task.get_pymongo_collection()
+    if len(documents) == 1:
+        await collection.insert_one(documents[0])
+        return outcomes
     try:
-        await Task.get_pymongo_collection().insert_many(documents, ordered=False)
+        await collection.insert_many(documents, ordered=False)
     except BulkWriteError as exc:
         errors = exc.details["writeErrors"]
         if not errors:
