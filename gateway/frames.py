@@ -28,7 +28,7 @@ MAX_FRAMES_BYTES = 4 * 1024 * 1024
 MAX_FRAME_BYTES = 256 * 1024
 """A larger one is not kept: beside its bytes it holds the values that they were written from."""
 
-_RENDERED, _SHARED, _EXECUTED = (frames_by(made) for made in ("rendered", "shared", "executed"))
+frames_by.update(dict.fromkeys(("rendered", "shared", "executed"), 0))
 
 
 class Frames:
@@ -53,7 +53,7 @@ class Frames:
         key = (plan.number, context.principal, event.told_to_all)
         outcome = self._kept.get(key)
         if outcome is not None:
-            _SHARED.inc()
+            frames_by["shared"] += 1
             return outcome
         outcome = self._rendered(execution, event, None)
         if outcome is not None and len(outcome.encode()) <= MAX_FRAME_BYTES:
@@ -73,7 +73,7 @@ class Frames:
             self._thing, self._made = thing, []
         for made_by, made_for, payload in self._made:
             if made_by is plan and (made_for is principal or made_for == principal) and not told:
-                _SHARED.value += 1
+                frames_by["shared"] += 1
                 return payload
         if len(self._made) >= MAX_MADE:
             outcome = self.planned(execution, show(thing), told)
@@ -103,7 +103,7 @@ class Frames:
 
     async def executed(self, executor: PlannedExecutor, event: Any, told: Mapping[str, Any] | None) -> Outcome:
         """Return what graphql-core makes of an event."""
-        _EXECUTED.inc()
+        frames_by["executed"] += 1
         executor.context_value.large.reset()
         result = execute_subscription_event(executor.build_per_event_executor(event))
         result = await result if isawaitable(result) else result
@@ -121,5 +121,5 @@ def _data(execution: Execution, event: Any) -> dict[str, Any] | None:
     """Return what the plan renders of an event, and count that; None if the plan gives it up."""
     data = execution.render_event(event)
     if data is not None:
-        _RENDERED.inc()
+        frames_by["rendered"] += 1
     return data

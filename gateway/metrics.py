@@ -3,25 +3,25 @@
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from gateway.counting import Numbers
+from gateway.counting import numbers
 
-operations_by = Numbers(
+operations_by = numbers(
     CounterMetricFamily,
     "headway_operations",
     "GraphQL operations that ended, by type and outcome (ok, errors, refused, cancelled).",
     ("operation", "outcome"),
 )
-running_operations_by = Numbers(
+running_operations_by = numbers(
     GaugeMetricFamily, "headway_running_operations", "GraphQL operations that run now.", ("operation",)
 )
-plans_by = Numbers(
+plans_by = numbers(
     CounterMetricFamily,
     "headway_plans",
     "Operations by how far a plan rendered them: whole, or why graphql-core did. Also `value`, what a plan gave up, "
     "and `strawberry`, root fields that Strawberry had to call, also where their arguments were wrong.",
     ("served",),
 )
-frames_by = Numbers(
+frames_by = numbers(
     CounterMetricFamily,
     "headway_frames",
     "Events told to a subscriber by how the answer was made: rendered by the plan, shared with others, or executed.",
@@ -30,7 +30,7 @@ frames_by = Numbers(
 OPEN_SOCKETS = Gauge("headway_open_sockets", "WebSocket connections that are open now.")
 OPEN_STREAMS = Gauge("headway_open_streams", "Event streams (SSE) that are open now.")
 SOCKET_CLOSES = Counter("headway_socket_closes", "WebSocket connections that this side closed, by code.", ("code",))
-http_responses_by = Numbers(
+http_responses_by = numbers(
     CounterMetricFamily, "headway_http_responses", "Answers of the GraphQL endpoint over HTTP, by status.", ("status",)
 )
 WATCHED_TASKS = Gauge("headway_relay_watched_tasks", "Tasks that this replica follows for its subscribers now.")

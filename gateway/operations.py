@@ -105,17 +105,17 @@ class Operations:
         try:
             return _find_operation(self._documents.read(self._trusted.text_of(asked)), asked.operation_name or None)
         except Rejected as rejected:
-            operations_by("unknown", "refused").inc()
+            operations_by["unknown", "refused"] += 1
             raise Refused(rejected.errors) from None
         except Refused:
-            operations_by("unknown", "refused").inc()
+            operations_by["unknown", "refused"] += 1
             raise
 
     def cost(self, prepared: Prepared, variables: Mapping[str, Any] | None) -> int:
         """Return what an operation costs with these variables. Raises Refused when that is more than allowed."""
         cost = prepared.cost.evaluate(variables)
         if cost > self._max_cost:
-            operations_by(prepared.label, "refused").inc()
+            operations_by[prepared.label, "refused"] += 1
             message = f"Expected an operation that costs at most {self._max_cost}; this one costs {cost}"
             extensions = {"limit": "cost", "allowed": self._max_cost, "actual": cost}
             raise Refused.because("COST_LIMIT_EXCEEDED", GraphQLError(message, extensions=extensions))
@@ -126,7 +126,7 @@ class Operations:
         try:
             await context.charge(cost)
         except RateLimited as exc:
-            operations_by(label, "refused").inc()
+            operations_by[label, "refused"] += 1
             raise Refused([{"message": str(exc), "extensions": exc.extensions}], exc.retry_after_s) from exc
 
     def _told(self, cost: int, asked: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -145,7 +145,7 @@ class Operations:
         """Coerce the variables and return what executes the operation, by the plan that it has."""
         values = self._coerce(prepared, variables, context) if prepared.operation.variable_definitions else NO_VALUES
         plan = prepared.plans.find(prepared.operation, values)
-        plans_by(plan.served).inc()
+        plans_by[plan.served] += 1
         return Execution(
             self._graphql_schema,
             prepared.fragments,
@@ -171,7 +171,7 @@ class Operations:
             hide_suggestions=self._hide_suggestions,
         )
         if isinstance(found, list):
-            operations_by(prepared.label, "refused").inc()
+            operations_by[prepared.label, "refused"] += 1
             raise Refused(mask(found, context.correlation_id))
         return found
 
@@ -189,15 +189,14 @@ class Operations:
         told = self._told(cost, extensions)
         execution = self._begin(prepared, variables, extensions, context)
         outcome_label, started_at = "cancelled", time.perf_counter()
-        running = running_operations_by(prepared.label)
-        running.inc()
+        running_operations_by[prepared.label] += 1
         try:
             with operation_span(prepared.operation, prepared.label, context.correlation_id):
                 result = await execution.run()
                 outcome = outcome_of(result, context, told, self._max_response_bytes, repeats=execution.plan.repeats)
             outcome_label = "errors" if outcome.errors else "ok"
         finally:
-            running.dec()
+            running_operations_by[prepared.label] -= 1
             self._tell(prepared, outcome_label, started_at, context)
         return outcome
 
@@ -233,7 +232,7 @@ class Operations:
         told = self._told(cost, extensions)
         execution = self._begin(prepared, variables, extensions, context)
         self._take_place(context)
-        running_operations_by(prepared.label).inc()
+        running_operations_by[prepared.label] += 1
         traced = subscription_span(prepared.operation, context.correlation_id)
         ended = partial(self._ended, prepared, time.perf_counter(), context, traced)
         joined = None if traced is None else traced.joined
@@ -252,7 +251,7 @@ class Operations:
     ) -> None:
         if traced is not None:
             traced.end(outcome)
-        running_operations_by(prepared.label).dec()
+        running_operations_by[prepared.label] -= 1
         if context.principal is not LOCAL:
             self._subscriptions.give_back(context.owner)
         self._tell(prepared, outcome, started_at, context)
@@ -264,12 +263,12 @@ class Operations:
         try:
             self._subscriptions.take(context.owner)
         except CapReached as exc:
-            operations_by("subscription", "refused").inc()
+            operations_by["subscription", "refused"] += 1
             raise Refused.because("RATE_LIMITED", GraphQLError(str(exc))) from exc
 
     def _tell(self, prepared: Prepared, outcome: str, started_at: float, context: OperationContext) -> None:
         """Count an operation that has ended, and log it: its name, but nothing of its document or variables."""
-        operations_by(prepared.label, outcome).inc()
+        operations_by[prepared.label, outcome] += 1
         if self._logs:
             name = prepared.operation.name
             log.info(

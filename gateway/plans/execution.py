@@ -90,7 +90,7 @@ class Execution:
                 if infos.waiting:
                     await self._finish(infos, outcomes)
             except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
-                plans_by("value").inc()
+                plans_by["value"] += 1
                 return await self._execute(_answering(outcomes))
         return ExecutionResult(data)
 
@@ -160,7 +160,7 @@ class Execution:
             except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
                 call = None
         if call is None:
-            plans_by("strawberry").inc()
+            plans_by["strawberry"] += 1
             resolve = place.field.resolve or default_field_resolver
             return resolve(None, self._info(root), **self._arguments(place))
         return call.resolve(self.context_value, arguments, self._info(root) if call.info else None)
@@ -179,7 +179,7 @@ class Execution:
         try:
             return {root.key: root.render(event, Infos(self))}
         except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
-            plans_by("value").inc()
+            plans_by["value"] += 1
             return None
 
     def executor(self, *middleware: Answered) -> PlannedExecutor:

@@ -98,5 +98,5 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
                 return render(result, Infos(self))
             except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.
                 self._given_up |= {path}
-                plans_by("value").inc()
+                plans_by["value"] += 1
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)

@@ -60,7 +60,7 @@ class GraphQLHTTP:
         except Exception:
             await apology(request.correlation_id)(scope, receive, Answering(send, request.correlation_id))
             raise
-        http_responses_by(response.status_code).inc()
+        http_responses_by[response.status_code] += 1
         if isinstance(response, Answer):
             await response.give(request, send)
         elif isinstance(response, EventStream):
