@@ -18,25 +18,12 @@ BigInt = NewType("BigInt", int)
 MAX_TEXTS = 10_000
 
 
-class _Texts(dict[int, str]):
-    """The texts of the latest numbers that were written."""
-
-    def __init__(self, write: Callable[[int], str]) -> None:
-        super().__init__()
-        self._write = write
-
-    def __missing__(self, number: int) -> str:
-        if len(self) >= MAX_TEXTS:
-            self.clear()
-        text = self[number] = self._write(number)
-        return text
-
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STORED_EPOCH = datetime(1970, 1, 1, tzinfo=STORED_UTC)
 _BARE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # For what MongoDB holds, as it is.
-_DAYS = _Texts(lambda number: (_EPOCH + timedelta(days=number)).date().isoformat())
-_SECONDS = _Texts(lambda number: f"T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}")
+_DAYS: dict[int, str] = {}
+_SECONDS: dict[int, str] = {}
+"""The texts of the latest days since 1970 that were written, and of the latest seconds of a day."""
 _PARTS = [f".{part:03d}Z" for part in range(1000)]
 
 
@@ -66,7 +53,27 @@ def write_moment(moment: datetime) -> str:
         since = moment - _STORED_EPOCH
     else:
         since = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)) - _EPOCH
-    return f"{_DAYS[since.days]}{_SECONDS[since.seconds]}{_PARTS[since.microseconds // 1000]}"
+    try:
+        return f"{_DAYS[since.days]}{_SECONDS[since.seconds]}{_PARTS[since.microseconds // 1000]}"
+    except KeyError:
+        _keep(_DAYS, since.days, _write_day)
+        _keep(_SECONDS, since.seconds, _write_second)
+        return write_moment(moment)
+
+
+def _keep(texts: dict[int, str], number: int, write: Callable[[int], str]) -> None:
+    """Keep the text of a number, and not too many others."""
+    if len(texts) >= MAX_TEXTS:
+        texts.clear()
+    texts[number] = write(number)
+
+
+def _write_day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).date().isoformat()
+
+
+def _write_second(number: int) -> str:
+    return f"T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}"
 
 
 def read_date_time(value: object) -> datetime:
