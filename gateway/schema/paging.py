@@ -1,10 +1,10 @@
 """Keyset pages: cursors that name a place in an order, so that a page costs the same however deep it lies."""
 
 import base64
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -228,14 +228,12 @@ async def read_page(
     among = None if fields is None else frozenset(fields)
     wanted = None if among is None else _wanted(order.fields, among)
 
-    def find() -> AsyncCursor[dict[str, Any]]:
-        return collection.find(bounded, wanted).sort(order.sort).limit(limit + 1)
-
-    def key() -> Hashable:
+    read = partial(_read, collection, bounded, wanted, order, limit + 1, weigh)
+    if reads is None or weigh is not None:
+        documents = await read()
+    else:
         filtered = bson.encode(bounded, codec_options=collection.codec_options) if bounded else b""
-        return collection.full_name, view, order.name, limit, among, filtered
-
-    documents = await _documents(find, key, weigh, reads)
+        documents = await reads.share((collection.full_name, view, order.name, limit, among, filtered), read)
     return Page(collection, query, order, documents[:limit], len(documents) > limit, bool(behind), view)
 
 
@@ -244,23 +242,20 @@ def _wanted(always: tuple[str, ...], fields: frozenset[str]) -> Mapping[str, int
     return dict.fromkeys((*always, *fields), 1)
 
 
-def _documents(
-    find: Callable[[], AsyncCursor[dict[str, Any]]],
-    key: Callable[[], Hashable],
+def _read(
+    collection: AsyncCollection[dict[str, Any]],
+    query: dict[str, Any],
+    wanted: Mapping[str, int] | None,
+    order: Order,
+    limit: int,
     weigh: Callable[[dict[str, Any]], None] | None,
-    reads: SharedReads | None,
 ) -> Awaitable[list[dict[str, Any]]]:
-    """Read what `find` finds; `key` is the same for all who may share it."""
-    if weigh is not None:
-        return _read_weighed(find(), weigh)
-    if reads is not None:
-        return reads.share(key(), lambda: find().to_list())
-    return find().to_list()
+    """Read the first documents that a query matches."""
+    found = collection.find(query, wanted).sort(order.sort).limit(limit)
+    return found.to_list() if weigh is None else _weighed(found, weigh)
 
 
-async def _read_weighed(
-    found: AsyncCursor[dict[str, Any]], weigh: Callable[[dict[str, Any]], None]
-) -> list[dict[str, Any]]:
+async def _weighed(found: AsyncCursor[dict[str, Any]], weigh: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
     documents = []
     async with found:
         async for document in found:
