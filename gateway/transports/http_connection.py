@@ -7,7 +7,7 @@ from typing import Any
 
 from httptools import HttpParserError
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.metrics import REFUSED
 from gateway.transports.caps import CapReached
@@ -211,6 +211,16 @@ class HTTPConnection(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, app))
         return exchange
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have the application answer, in a task that takes itself off the list: a callback would take another turn."""
+        self.tasks.add(self.loop.create_task(self._answer(cycle, app)))
+
+    async def _answer(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(asyncio.current_task())
 
     def _length_of_headers(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
