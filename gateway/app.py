@@ -35,7 +35,9 @@ Opening = Callable[[Settings], AbstractAsyncContextManager[Replica]]
 
 
 class Gateway(Starlette):
-    """The application; its state holds what the lifespan has opened."""
+    """The application; its state holds what the lifespan has opened, save what each request asks for."""
+
+    graphql_http: GraphQLHTTP
 
     def __init__(self, settings: Settings, limits: EdgeLimits, **options: Any) -> None:
         self._settings = settings
@@ -57,7 +59,7 @@ class FileEndpoint:
         await scope["app"].state.downloads(scope, receive, send)
 
 
-def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Starlette:
+def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Opening = open_replica) -> Gateway:
     """Return the application. Nothing is opened before its lifespan begins; both raise StartupError.
 
     `app.state.sockets` and `app.state.streams` hold what is open, for a server that wants to close it before it stops,
@@ -71,14 +73,14 @@ def create_app(settings: Settings, limits: EdgeLimits | None = None, opening: Op
     streams = Streams(limits, caps)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Gateway) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             replica = await stack.enter_async_context(opening(settings))
             if replica.stored is not None and not trusted.is_off:
                 trusted.follow(await stack.enter_async_context(replica.stored.followed()))
             operations = Operations(replica.schema, limits, trusted)
             app.state.replica = replica
-            app.state.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
+            app.graphql_http = GraphQLHTTP(replica, operations, pages, streams, limits)
             app.state.graphql_websocket = GraphQLWebSocket(replica, operations, sockets, caps, limits)
             app.state.uploads = Uploads(replica, caps, limits)
             app.state.downloads = Downloads(replica, caps)

@@ -20,7 +20,7 @@ MAX_PATH_CHARS = 200
 
 
 class Edge:
-    """Stands before an application of Starlette, whose state holds the endpoints of `/graphql`.
+    """Stands before the gateway's application, which holds the endpoints of `/graphql`.
 
     Puts `correlation_id` and `head` into the scope, and the id into the answer; `logs`: one line a request.
     """
@@ -44,7 +44,7 @@ class Edge:
         token = CORRELATION_ID.set(correlation_id)
         try:
             if head.is_allowed and scope["path"] == GRAPHQL and scope["type"] == "http":
-                status = await scope["app"].state.graphql_http(scope, receive, send)
+                status = await scope["app"].graphql_http(scope, receive, send)
             else:
                 status = await self._serve(scope, receive, send)
         finally:

@@ -10,13 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from core.settings import Settings
-from gateway.app import create_app
+from gateway.app import Gateway, create_app
 from gateway.server import Server, bind
 from gateway.transports.limits import EdgeLimits
 from tests.integration.gateway_transports.standin import Probe, opening
@@ -39,7 +38,7 @@ class QuietServer(Server):
 class Edge:
     """A running gateway on the stand-in schema."""
 
-    app: Starlette
+    app: Gateway
     server: QuietServer
     probe: Probe
     port: int

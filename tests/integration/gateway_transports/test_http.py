@@ -157,7 +157,7 @@ async def test_bug_is_answered_and_logged_under_the_correlation_id(
         def emit(self, record: logging.LogRecord) -> None:
             seen.append((record.getMessage().strip(), get_contextvars().get("correlation_id")))
 
-    monkeypatch.setattr(edge.app.state.graphql_http, "_replica", None)
+    monkeypatch.setattr(edge.app.graphql_http, "_replica", None)
     caplog.set_level(logging.ERROR)
     handler = Watching()
     logging.getLogger("uvicorn.error").addHandler(handler)

@@ -13,7 +13,6 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from starlette.applications import Starlette
 
 from core.connections import MongoClient
 from core.settings import Settings
@@ -46,7 +45,7 @@ async def serve(settings: Settings, mongo: MongoClient) -> AsyncIterator[Serve]:
 
         async def start(limits: EdgeLimits | None = None, **identity: Any) -> Edge:
             given = IdentitySettings(**{**JWT, **identity})
-            app: Starlette = create_app(settings, limits or EdgeLimits(), partial(open_replica, identity=given))
+            app = create_app(settings, limits or EdgeLimits(), partial(open_replica, identity=given))
             listener = stack.enter_context(bind("127.0.0.1", 0))
             listener.listen(100)
             await stack.enter_async_context(app.router.lifespan_context(app))
