@@ -106,7 +106,7 @@ class _Process:
     tracer: Tracer | None = None
 
 
-_NO_SPAN = NoSpan()
+NO_SPAN = NoSpan()
 _NOTHING: Attributes = {}
 
 
@@ -137,7 +137,7 @@ def span(
 ) -> AbstractContextManager[Span]:
     """Open a span beneath `parent`, or the current one where that is None; an exception that leaves it is noted."""
     if _Process.tracer is None:
-        return _NO_SPAN
+        return NO_SPAN
     return _Process.tracer.span(name, kind, parent, attributes)
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.documents import Task
-from core.tracing import Attributes, OpenSpan, Span, SpanKind, is_on, joined, open_span, span, trace_of
+from core.tracing import NO_SPAN, Attributes, OpenSpan, Span, SpanKind, is_on, joined, open_span, span, trace_of
 
 TRACED = frozenset({"/graphql", "/imports/content"})
 """Not the pages, and not what only asks for the replica's health or numbers."""
@@ -21,7 +21,7 @@ MAX_NAME_CHARS = 100
 
 def operation_span(operation: OperationDefinitionNode, type_: str, correlation_id: str) -> AbstractContextManager[Span]:
     """Open the span of a query or mutation: its type and name, but nothing else of its document."""
-    return span(type_, attributes=_attributes(operation, correlation_id)) if is_on() else span(type_)
+    return span(type_, attributes=_attributes(operation, correlation_id)) if is_on() else NO_SPAN
 
 
 def _attributes(operation: OperationDefinitionNode, correlation_id: str) -> Attributes:

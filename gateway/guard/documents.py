@@ -76,6 +76,11 @@ class Prepared:
         return self.operation.operation
 
     @cached_property
+    def is_query(self) -> bool:
+        """Whether it changes nothing, and is answered once."""
+        return self.type is OperationType.QUERY
+
+    @cached_property
     def label(self) -> str:
         """The same as the metrics tell it."""
         return self.type.value

@@ -47,6 +47,8 @@ class OperationCost:
 
     def evaluate(self, variables: Mapping[str, Any] | None) -> int:
         """Return the cost with these variables, which need not be of the right type."""
+        if isinstance(self.term, int):
+            return -(-self.term // PARTS)
         given = {**self.defaults, **(variables or {})} if self.defaults else variables or {}
         return -(-self.program.run(self.term, given) // PARTS)
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import CORO_CREATED, getcoroutinestate, isawaitable, iscoroutine
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from graphql import (
     ExecutionResult,
@@ -16,7 +16,6 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
     default_field_resolver,
     default_type_resolver,
     execute_root_selection_set,
@@ -35,7 +34,8 @@ from gateway.plans.scope import Fragments
 Answered = Callable[..., Any]
 
 
-class Came(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Came:
     """What a resolver came to: a value, or the exception that it raised."""
 
     value: Any
@@ -79,8 +79,7 @@ class Execution:
         data: dict[str, Any] = {}
         outcomes: Outcomes = {}
         infos = Infos(self)
-        one_by_one = self.operation.operation is OperationType.MUTATION
-        for together in [[root] for root in roots] if one_by_one else [roots]:
+        for together in [[root] for root in roots] if self.plan.one_by_one else [roots]:
             asked = self._ask(together, outcomes) if len(together) > 1 else self._ask_one(together[0], outcomes)
             if not await asked:
                 return await self._execute(_answering(outcomes))

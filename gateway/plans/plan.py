@@ -68,6 +68,8 @@ class Plan:
     fields: int = 0
     roots: list[Root] = field(default_factory=list)
     """All of an operation that it renders whole."""
+    one_by_one: bool = False
+    """Whether they are asked one after the other, as a mutation's are."""
     repeats: bool = True
     """Whether one value may stand in the answer under several names: then that may be far larger than what is held."""
     number: int = field(default_factory=count().__next__)
@@ -118,6 +120,7 @@ class Planner:
             self._place(root, details, ((key, root.name),))
         if self._plan.served == "whole" and len(self._plan.renderers) == len(fields):
             self._plan.roots = [self._root(root, details, key) for key, details in fields.items()]
+            self._plan.one_by_one = self._scope.operation.operation is OperationType.MUTATION
         self._plan.repeats = not self._plan.roots or self._ledger.repeats or repeat(fields)
         arguments = sum(one.call.fields for one in self._plan.roots if one.call)
         self._plan.fields = MAX_FIELDS - self._ledger.fields_left + arguments
@@ -210,16 +213,17 @@ class Plans:
         if self._conditions:
             conditions = tuple((name, values.coerced.get(name, ...)) for name in sorted(self._conditions))
         key = (id(operation), conditions)
+        plan = self._plans.get(key)
+        if plan is not None:
+            return plan
         if key not in self._plans:
             if len(self._plans) >= MAX_PLANS:
                 return Plan("variants")
             self._plans[key] = None
             return Plan(NEW)
-        plan = self._plans[key]
-        if plan is None:
-            if not self._pace.is_due:
-                return Plan(NEW)
-            plan = self._plans[key] = self._keep(operation, keep_conditions(values, self._conditions))
+        if not self._pace.is_due:
+            return Plan(NEW)
+        plan = self._plans[key] = self._keep(operation, keep_conditions(values, self._conditions))
         return plan
 
     def _keep(self, operation: OperationDefinitionNode, conditions: VariableValues) -> Plan:

@@ -224,11 +224,11 @@ class GraphQLHTTP:
     async def _execute(self, request: Call, context: OperationContext) -> Outcome:
         asked = self._read_at_once(request) or await self._read(request)
         prepared = self._operations.known(asked)
-        if prepared is None or prepared.type is not OperationType.QUERY:
+        if prepared is None or not prepared.is_query:
             prepared = await self._prepare(request, asked, context)
-        if prepared.type is OperationType.SUBSCRIPTION:
-            message = f"Expected a query or mutation; subscriptions run over WebSocket, or with Accept: {EVENT_STREAM}"
-            raise Refusal(400, "BAD_REQUEST", message)
+            if prepared.type is OperationType.SUBSCRIPTION:
+                expected = f"a query or mutation; subscriptions run over WebSocket, or with Accept: {EVENT_STREAM}"
+                raise Refusal(400, "BAD_REQUEST", f"Expected {expected}")
         return await self._operations.run(prepared, asked.variables, asked.extensions, context)
 
     async def _prepare(self, request: Call, asked: GraphQLRequest, context: OperationContext) -> Prepared:

@@ -34,9 +34,12 @@ _map_decoder: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Decoder
 
 def decode_body(body: bytes, limits: EdgeLimits) -> GraphQLRequest:
     """Return the request that the body of a POST states. Raises Unreadable."""
-    if body.lstrip(b" \t\r\n")[:1] == b"[":
-        raise Unreadable("expected one request as a JSON object; batches are not supported")
-    request = decode_json(_body_decoder, body)
+    try:
+        request = decode_json(_body_decoder, body)
+    except Unreadable as exc:
+        if body.lstrip(b" \t\r\n").startswith(b"["):
+            raise Unreadable("expected one request as a JSON object; batches are not supported") from exc
+        raise
     check_shape(body, request, limits)
     return request
 
@@ -78,6 +81,8 @@ def check_shape(text: bytes | str, request: GraphQLRequest, limits: EdgeLimits) 
     """
     if request.query is None and request.document_id is None and "persistedQuery" not in (request.extensions or {}):
         raise Unreadable("expected the parameter `query`")
+    if request.variables is None and request.extensions is None:
+        return
     if isinstance(text, bytes):
         opened, commas = text.count(b"{") + text.count(b"["), text.count(b",")
     else:
