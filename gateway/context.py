@@ -41,35 +41,6 @@ class Services:
     batches: BatchWatches = field(default_factory=BatchWatches)
 
 
-@dataclass(slots=True)
-class Position:
-    """Where a subscription is: the id of the event whose answer is being made, None before the first."""
-
-    cursor: Cursor | None = None
-
-
-@dataclass(slots=True)
-class LargeValues:
-    """How many bytes of values that may be large an operation, or one event of it, has read to answer with."""
-
-    read: int = 0
-
-    def take(self, value: Any) -> None:
-        """Count a value as MongoDB stores it. Raises ResponseTooLarge."""
-        self.read += len(bson.encode({"": value}))
-        if self.read > MAX_LARGE_BYTES:
-            raise ResponseTooLarge(MAX_LARGE_BYTES)
-
-    @property
-    def is_much(self) -> bool:
-        """Whether it matters how often it stands in the answer."""
-        return self.read > MUCH_BYTES
-
-    def reset(self) -> None:
-        """Begin anew, for the next event."""
-        self.read = 0
-
-
 @dataclass(slots=True, eq=False)  # Not frozen: one is made for each request, and that would take twice as long.
 class OperationContext:
     """One operation: who asks, and the correlation id under which everything it causes is logged."""
@@ -80,13 +51,26 @@ class OperationContext:
     budget: CostBudget | None = None
     reads: SharedReads | None = None
     """What operations of the same moment share, None to share nothing."""
-    position: Position = field(default_factory=Position)
-    large: LargeValues = field(default_factory=LargeValues)
+    cursor: Cursor | None = None
+    """Where a subscription is: the id of the event whose answer is being made, None before the first."""
+    large_bytes: int = 0
+    """Of values that may be large, read to answer with: for a subscription's current event."""
 
     @property
     def owner(self) -> str:
         """Whose the tasks are that it submits."""
         return self.principal.owner
+
+    def take_large(self, value: Any) -> None:
+        """Count a value that may be large as MongoDB stores it. Raises ResponseTooLarge."""
+        self.large_bytes += len(bson.encode({"": value}))
+        if self.large_bytes > MAX_LARGE_BYTES:
+            raise ResponseTooLarge(MAX_LARGE_BYTES)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it matters how often what was read stands in the answer."""
+        return self.large_bytes > MUCH_BYTES
 
     async def charge(self, cost: int) -> None:
         """Take what the operation costs from the minute of whoever asks. Raises RateLimited."""

@@ -87,7 +87,7 @@ class Frames:
         data = _data(execution, event)
         if data is None:
             return None
-        if not (told or execution.plan.repeats or execution.context_value.large.is_much):
+        if not (told or execution.plan.repeats or execution.context_value.is_large):
             written = orjson.dumps({"data": data})
             if len(written) <= self._max_response_bytes:
                 return written
@@ -104,7 +104,7 @@ class Frames:
     async def executed(self, executor: PlannedExecutor, event: Any, told: Mapping[str, Any] | None) -> Outcome:
         """Return what graphql-core makes of an event."""
         frames_by["executed"] += 1
-        executor.context_value.large.reset()
+        executor.context_value.large_bytes = 0
         result = execute_subscription_event(executor.build_per_event_executor(event))
         result = await result if isawaitable(result) else result
         return outcome_of(result, executor.context_value, told, self._max_response_bytes)

@@ -71,7 +71,7 @@ def outcome_of(
 ) -> Outcome:
     """Return what graphql-core or a plan came to, with its errors as clients see them; `told` are the extensions."""
     errors = masked(result.errors, context) if result.errors else ()
-    return Outcome(result.data, errors, True, told, max_bytes, context.large.is_much, repeats)
+    return Outcome(result.data, errors, True, told, max_bytes, context.is_large, repeats)
 
 
 def masked(errors: Sequence[GraphQLError] | None, context: OperationContext) -> tuple[Mapping[str, Any], ...]:

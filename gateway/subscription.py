@@ -121,7 +121,7 @@ class Subscription:
         if self._failure is not None:
             raise self._failure
         assert self._source is not None
-        sent = self._context.position.cursor
+        sent = self._context.cursor
         event = await anext(self._source)
         if self._meter.is_due:
             await self._meter.pay(sent)
@@ -149,7 +149,7 @@ class Subscription:
     @property
     def cursor(self) -> Cursor | None:
         """The id of the event whose outcome was returned last."""
-        return self._context.position.cursor
+        return self._context.cursor
 
     def listen(self, listener: Callable[[Any], bool]) -> None:
         """Have a function called as `Following` says, until `resume`. It must not raise."""
@@ -160,7 +160,7 @@ class Subscription:
         """Go on by being asked; `cursor` is the last one that was told."""
         assert self._following is not None
         self._following.listen(None)
-        self._context.position.cursor = cursor
+        self._context.cursor = cursor
 
     def fail(self, failure: Exception) -> None:
         """Have `next` tell this, and end."""

@@ -174,7 +174,7 @@ class Execution:
         """Return the data of a subscription's event, None if the plan gives it up."""
         root = self.plan.root
         assert root is not None
-        self.context_value.large.reset()
+        self.context_value.large_bytes = 0
         try:
             return {root.key: root.render(event, Infos(self))}
         except Exception:  # noqa: BLE001  # Whatever is wrong, graphql-core meets it again and tells it.

@@ -43,7 +43,7 @@ class TaskSubscription:
         def show(snapshot: Snapshot) -> TaskView:
             if not context.principal.may_see(snapshot.task.owner):
                 raise NotFound("task", snapshot.task.id)  # In the very words of one that does not exist.
-            context.position.cursor = snapshot.task.cursor
+            context.cursor = snapshot.task.cursor
             return TaskView(snapshot.task, snapshot.delivery)
 
         return following.shown(show)
@@ -68,7 +68,7 @@ class TaskSubscription:
         following = context.services.relay.follow_events(parse_id(id), after=last, may_see=context.principal.may_see)
 
         def show(told: Told) -> TaskEventView:
-            context.position.cursor = told.cursor
+            context.cursor = told.cursor
             return TaskEventView(told)
 
         return following.shown(show)

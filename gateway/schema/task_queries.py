@@ -34,7 +34,7 @@ def _wanted(info: ContextInfo) -> tuple[set[str], Callable[[Mapping[str, Any]], 
     fields = {"kind", *(field for name in names for field in STORED.get(name, ()))}
 
     def weigh(document: Mapping[str, Any]) -> None:
-        info.context.large.take([document.get("input"), document.get("result")])
+        info.context.take_large([document.get("input"), document.get("result")])
 
     return fields, None if LARGE_FIELDS.isdisjoint(names) else weigh
 

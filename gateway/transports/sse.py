@@ -19,7 +19,7 @@ from core.cancellation import cancel_until_done
 from core.errors import Unauthenticated
 from core.events import Cursor
 from core.telemetry import get_logger
-from gateway.context import OperationContext, Position
+from gateway.context import OperationContext
 from gateway.errors import INTERNAL_ERROR
 from gateway.metrics import REFUSED
 from gateway.operations import Refused
@@ -47,7 +47,7 @@ class Running:
 
     id: str | None
     type: OperationType | None
-    position: Position
+    context: OperationContext
     cursor: Cursor | None = None
     """The last one that was sent."""
     task: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class EventStream:
         if len(self.running) >= self._limits.operations_per_connection:
             limit = self._limits.operations_per_connection
             raise Refusal(429, "RATE_LIMITED", f"Expected at most {limit} operations at a time on one stream")
-        running = self.running[ident] = Running(ident, kind, context.position)
+        running = self.running[ident] = Running(ident, kind, context)
         running.task = asyncio.create_task(
             self._run(running, outcomes, valid), name=f"operation {context.correlation_id}"
         )
@@ -185,7 +185,7 @@ class EventStream:
                 if self.running.get(running.id) is not running:
                     return  # It was stopped, but a driver swallowed the cancellation.
                 await self._write(_next_event(running.id, outcome))
-                running.cursor = running.position.cursor
+                running.cursor = running.context.cursor
 
     async def _write(self, event: bytes) -> None:
         """Send an event once the stream is open and those before it have gone out."""
