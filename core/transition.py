@@ -4,7 +4,7 @@ A filter that matches nothing means that someone else was first; the loser does 
 pipelines, because the entry needs the attempt that the document has at that moment.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -33,10 +33,6 @@ class Expected:
     epoch: int
     statuses: frozenset[TaskStatus]
     lease_ended_by: datetime | None
-
-    def is_met(self, document: Mapping[str, Any]) -> bool:
-        """Return whether the document of a task is so, whatever its lease."""
-        return document["epoch"] == self.epoch and document["status"] in self.statuses
 
     def filter(self, task_id: object) -> dict[str, Any]:
         """Return the filter for the tasks that `task_id` stands for in MongoDB's words."""
@@ -73,22 +69,6 @@ class Transition:
     def update(self) -> list[dict[str, Any]]:
         """The aggregation pipeline that changes it."""
         return [{"$replaceWith": _changed({"$literal": self.changes}, {"$literal": self.entry}, self)}]
-
-    def only_from(self, status: TaskStatus) -> "Transition":
-        """Return the same change, made only if the task has this one of the statuses that are expected."""
-        return replace(self, expected=replace(self.expected, statuses=self.expected.statuses & {status}))
-
-    def applied(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the document of a task as this changes it, of one that is as expected; it does what `update` does."""
-        attempt = document["attempt"] + self.attempts
-        entries = [*document["timeline"]]
-        if self.passed is not None and document["status"] == TaskStatus.PENDING:
-            entries.append({**self.passed, "attempt": document["attempt"]})
-        entries.append({**self.entry, "attempt": attempt})
-        made = {"attempt": attempt, "timeline": entries[-TIMELINE_LENGTH:]}
-        if self.published_at is not None:
-            made["published_at"] = document.get("published_at") or self.published_at
-        return {**document, **self.changes, **made}
 
     def operation(self) -> UpdateOne:
         """Return it as an operation of a bulk write."""

@@ -1,9 +1,8 @@
 """Writes tasks' transitions to MongoDB: concurrent ones share two round trips; each writer learns if it won."""
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from pymongo.asynchronous.collection import AsyncCollection
@@ -13,7 +12,7 @@ from core.clock import utc_now
 from core.documents import Task, TimelineEntry
 from core.grouping import PAUSE_S, GroupCommit
 from core.messages import TaskMessage
-from core.states import HELD, TaskStatus
+from core.states import HELD
 from core.streams import StreamEvent
 from core.telemetry import get_logger
 from core.transition import Transition, for_each, operations
@@ -25,8 +24,6 @@ READ_BACK_ENTRIES = 6
 """Timeline entries read to find what was just written: others may have added to it meanwhile."""
 
 log = get_logger(__name__)
-First = TypeVar("First")
-Second = TypeVar("Second")
 Committed = StreamEvent | None | BulkWriteError
 """What came of one transition of a batch: its event, nothing where someone was first, or why MongoDB refused it."""
 
@@ -60,31 +57,9 @@ class Ledger:
     async def claim(self, tickets: Sequence[TaskMessage]) -> list[Task]:
         """Claim what these tickets stand for; return the tasks won. Whoever lost one drops it: it runs elsewhere.
 
-        A claim whose answer is lost may have been won: it then ends as a dead worker's, by its lease.
+        A claim whose answer is lost may have been won: it then ends as a dead worker's, by its lease. What comes alone
+        could be updated and read by one command, but for that `secantusd-rs` reads the whole collection.
         """
-        return await self._claim(self._claims(tickets))
-
-    async def claim_alone(self, ticket: TaskMessage) -> list[Task]:
-        """Do the same for one, mostly by one round trip: for whoever has nothing to share it with.
-
-        The task is read beside the write, so before or after it. A write is for one status, so that it changes what was
-        read and nothing else: what stands in the document then is known. One command could do both, but for that
-        `secantusd-rs` reads the whole collection for it.
-        """
-        claims = [claim] = self._claims([ticket])
-        supposed = TaskStatus.PENDING if ticket.epoch == 1 else TaskStatus.QUEUED
-        is_won, document = await _both(self._is_made(claim.only_from(supposed)), self._read(ticket.task_id))
-        if document is not None and document["claim"] == claim.changes["claim"]:
-            return [Task.model_validate(document)]
-        if document is None or not claim.expected.is_met(document):
-            return await self._claim(claims) if is_won else []
-        if (found := TaskStatus(document["status"])) is not supposed:
-            is_won = not is_won and await self._is_made(claim.only_from(found))
-        if is_won:
-            return [Task.model_validate(claim.applied(document))]
-        return await self._claim(claims)
-
-    def _claims(self, tickets: Sequence[TaskMessage]) -> list[Transition]:
         token = uuid4().hex
         until = utc_now() + timedelta(seconds=LEASE_S)
 
@@ -92,20 +67,9 @@ class Ledger:
             worker, is_published = self.actor, self._has_broker
             return claimed(task_id, epoch, worker=worker, token=token, lease_until=until, is_published=is_published)
 
-        return for_each([(ticket.task_id, ticket.epoch) for ticket in tickets], build)
-
-    async def _claim(self, claims: Sequence[Transition]) -> list[Task]:
-        """Make claims of one token, or find those that were made already."""
+        claims = for_each([(ticket.task_id, ticket.epoch) for ticket in tickets], build)
         await self._collection.bulk_write(operations(claims), ordered=False)
-        token = claims[0].changes["claim"]
-        return await Task.find({"_id": {"$in": [claim.task_id for claim in claims]}, "claim": token}).to_list()
-
-    async def _is_made(self, transition: Transition) -> bool:
-        return (await self._collection.update_one(transition.filter, transition.update)).matched_count == 1
-
-    async def _read(self, task_id: UUID) -> dict[str, Any] | None:
-        document: dict[str, Any] | None = await self._collection.find_one({"_id": task_id})
-        return document
+        return await Task.find({"_id": {"$in": [ticket.task_id for ticket in tickets]}, "claim": token}).to_list()
 
     async def mark_queued(self, tasks: Sequence[TaskMessage], *, is_repeat: bool) -> list[StreamEvent | None]:
         """Mark tasks QUEUED that are in arq's queue, as `commit_all` does."""
@@ -218,21 +182,6 @@ class Ledger:
     async def aclose(self) -> None:
         """Wait for the commits under way."""
         await self._commits.aclose()
-
-
-async def _both(first: Awaitable[First], second: Awaitable[Second]) -> tuple[First, Second]:
-    """Return what both come to, once both have. Raises what either does. The first is sent before the other is made."""
-
-    async def then() -> Second:
-        await asyncio.sleep(0)
-        return await second
-
-    one, other = await asyncio.gather(first, then(), return_exceptions=True)
-    if isinstance(one, BaseException):
-        raise one
-    if isinstance(other, BaseException):
-        raise other
-    return one, other
 
 
 def is_too_large(refusal: BulkWriteError) -> bool:

@@ -114,14 +114,6 @@ class RunQueue:
         assert isinstance(taken, list)
         return [ticket.decode() for ticket in taken]
 
-    async def take_next(self, wait_s: float) -> str | None:
-        """Take the longest waiting ticket as soon as there is one; None if none came in time.
-
-        Redis hands it to who has waited longest. It is not known to be in progress before it is renewed.
-        """
-        taken = await self._redis.bzpopmin(self.name, wait_s)
-        return None if taken is None else str(taken[1].decode())
-
     async def forget(self, tickets: Sequence[str]) -> None:
         """Remove what arq keeps of tickets that are done with."""
         if tickets:

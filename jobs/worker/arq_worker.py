@@ -33,9 +33,7 @@ from jobs.runner import Runner
 from jobs.worker.beat import Beat
 
 POLL_S = 0.5
-"""How long an idle worker waits for a wake-up or a ticket before it looks by itself."""
-CALM_S = 0.02
-"""Without a wake-up for so long, a ticket that comes is likely to come alone."""
+"""How long an idle worker waits for a wake-up before it looks by itself."""
 RETRY_S = 0.5
 RENEW_EVERY_S = 3.0
 OVERRIDDEN = ("main", "start_jobs", "run_job")
@@ -87,7 +85,6 @@ class TaskWorker(Worker):
         self._done_with = GroupCommit[str, None](self._forget, name="tickets done with")
         self._wake = asyncio.Event()
         self._stopping = False
-        self._in_calm = False
         self._unclaimed: list[str] = []
         self._claimed = asyncio.Event()
         self._claimed.set()
@@ -105,23 +102,20 @@ class TaskWorker(Worker):
         self._wake.set()
 
     async def main(self) -> None:
-        """Take, claim and start until stopped. An outage of Redis or MongoDB only pauses the taking.
-
-        While much comes it is taken by batches, after a wake-up. In a calm this waits in Redis for the next ticket, and
-        has it when the wake-up comes.
-        """
+        """Take, claim and start until stopped. An outage of Redis or MongoDB only pauses the taking."""
         while not self._stopping:
             self._wake.clear()
             try:
-                self._in_calm = False
-                is_busy = await self._poll()
                 await self.heart_beat()
-                self._in_calm = not is_busy and await self._is_calm()
-                if self._in_calm:
-                    await self._take_next()
+                is_busy = await self._poll()
             except (RedisError, PyMongoError, OSError, TimeoutError) as exc:
                 log.warning("Taking of work waits", error=str(exc), unclaimed=len(self._unclaimed))
                 await asyncio.sleep(RETRY_S)
+                continue
+            if not is_busy:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
 
     async def run_only(self, ticket: str) -> None:
         """Claim what this ticket stands for and run it to its end, unless stopped before."""
@@ -137,36 +131,13 @@ class TaskWorker(Worker):
             _, pending = await asyncio.wait(pending, timeout=POLL_S)
 
     async def _poll(self) -> bool:
-        free = self._free()
+        free = self.max_jobs - len(self.tasks) - len(self._unclaimed)
         taken = await self._queue.take(free) if free > 0 else []
         self._unclaimed += taken
         await self._claim()
         if len(taken) >= SEVERAL:
             await asyncio.sleep(PAUSE_S)
         return len(taken) == free > 0
-
-    def _free(self) -> int:
-        return self.max_jobs - len(self.tasks) - len(self._unclaimed)
-
-    async def _is_calm(self) -> bool:
-        """Wait for a wake-up; return whether none came though this worker has room."""
-        has_room = self._free() > 0
-        try:
-            async with asyncio.timeout(CALM_S if has_room else POLL_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return has_room
-        return False
-
-    async def _take_next(self) -> None:
-        ticket = await self._queue.take_next(POLL_S)
-        if ticket is None:
-            return
-        self._unclaimed.append(ticket)
-        if not self._stopping:  # Else draining puts it back.
-            await self._claim()
-            await self._queue.renew([ticket] if ticket in self.tasks else [])
-            await asyncio.sleep(PAUSE_S)  # Where it is the first of many, those are taken together.
 
     async def _claim(self) -> None:
         if not self._unclaimed:
@@ -186,17 +157,12 @@ class TaskWorker(Worker):
                 tickets[job_id.decode()] = parse_ticket(job_id.decode())
             except (UnreadableMessage, UnicodeDecodeError) as exc:
                 log.warning("Dropped a job that is no ticket", error=str(exc))
-        won = await self._win(list(tickets.values())) if tickets else []
+        won = await self._ledger.claim(list(tickets.values())) if tickets else []
         traces = await self._traces(list(tickets)) if is_on() and won else {}
         for task in won:
             self._start(task, traces)
         lost = tickets.keys() - {attempt.ticket for attempt in self.running.values()}
         await self._queue.forget(sorted(lost))
-
-    async def _win(self, tickets: list[TaskMessage]) -> list[Task]:
-        if self._in_calm and len(tickets) == 1:
-            return await self._ledger.claim_alone(tickets[0])
-        return await self._ledger.claim(tickets)
 
     async def _traces(self, tickets: list[str]) -> dict[str, str]:
         try:

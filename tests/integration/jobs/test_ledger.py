@@ -1,12 +1,9 @@
 """What becomes of each transition of a batch: those that share a write, and those that MongoDB refuses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 from random import shuffle
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from bson import encode
@@ -172,66 +169,6 @@ async def test_claim_of_one_alone_is_that_of_one_among_others(mongo: MongoClient
         (TaskStatus.RUNNING, 2, 1, {"number": number}) for number in range(count)
     ]
     assert await ledger.claim(tickets) == []
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-@pytest.mark.parametrize("status", [TaskStatus.PENDING, TaskStatus.QUEUED])
-async def test_claim_alone_is_told_as_it_is_stored(mongo: MongoClient, status: TaskStatus, epoch: int) -> None:
-    entry = TimelineEntry(epoch=epoch, n=1, at=utc_now(), attempt=1, status=status, by="before")
-    fields: dict[str, Any] = {"kind": "k", "max_attempts": 3, "timeout_s": 60.0, "input": {"number": 1}}
-    task = await Task(status=status, epoch=epoch, attempt=1, timeline=[entry], **fields).insert()
-    ledger = Ledger("worker", has_broker=True)
-    assert await ledger.claim_alone(TaskMessage(task.id, epoch + 1)) == []
-    [won] = await ledger.claim_alone(TaskMessage(task.id, epoch))
-    assert won == await Task.get(task.id)
-    assert (won.status, won.epoch, won.attempt, won.input) == (TaskStatus.RUNNING, epoch + 1, 2, {"number": 1})
-    assert [each.status for each in won.timeline][-2:] == [TaskStatus.QUEUED, TaskStatus.RUNNING]
-    assert await ledger.claim_alone(TaskMessage(task.id, epoch)) == []
-    assert await ledger.claim_alone(TaskMessage(uuid4(), epoch)) == []
-
-
-class LateLedger(Ledger):
-    """A ledger that has read a task before something else is done to it, which is before each of its own writes."""
-
-    def __init__(self, actor: str, document: dict[str, Any] | None, meanwhile: Callable[[], Awaitable[object]]) -> None:
-        super().__init__(actor)
-        self._document = document
-        self._meanwhile = meanwhile
-
-    async def _is_made(self, transition: Transition) -> bool:
-        await self._meanwhile()
-        return await super()._is_made(transition)
-
-    async def _read(self, task_id: UUID) -> dict[str, Any] | None:
-        return self._document
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-async def test_mark_between_what_a_claim_reads_and_writes_is_told_as_stored(mongo: MongoClient, epoch: int) -> None:
-    fields: dict[str, Any] = {"kind": "k", "max_attempts": 3, "timeout_s": 60.0, "input": {}}
-    task = await Task(status=TaskStatus.PENDING, epoch=epoch, **fields).insert()
-    document = await Task.get_pymongo_collection().find_one({"_id": task.id})
-    ticket = TaskMessage(task.id, epoch)
-    ledger = LateLedger("worker", document, partial(Ledger("bridge").mark_queued, [ticket], is_repeat=False))
-    [won] = await ledger.claim_alone(ticket)
-    assert won == await Task.get(task.id)
-    assert [(each.status, each.by) for each in won.timeline] == [
-        (TaskStatus.QUEUED, "bridge"),
-        (TaskStatus.RUNNING, "worker"),
-    ]
-
-
-async def test_claim_alone_that_another_wins_after_it_has_read_the_task_is_lost(mongo: MongoClient) -> None:
-    fields: dict[str, Any] = {"kind": "k", "max_attempts": 3, "timeout_s": 60.0, "input": {}}
-    task = await Task(status=TaskStatus.PENDING, **fields).insert()
-    document = await Task.get_pymongo_collection().find_one({"_id": task.id})
-    ticket = TaskMessage(task.id, 1)
-    slow = LateLedger("slow", document, partial(Ledger("quick").claim_alone, ticket))
-    assert await slow.claim_alone(ticket) == []
-    stored = await Task.get(task.id)
-    assert stored is not None
-    assert stored.lease is not None
-    assert stored.lease.worker == "quick"
 
 
 @pytest.mark.parametrize("count", [1, 2])

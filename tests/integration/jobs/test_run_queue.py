@@ -1,6 +1,5 @@
 """What the run queue keeps in Redis, and for how long."""
 
-import asyncio
 from uuid import uuid4
 
 from arq.constants import in_progress_key_prefix, job_key_prefix
@@ -28,18 +27,3 @@ async def test_keys_of_a_taken_ticket_go_with_its_worker(redis: Redis, settings:
 
     await queue.forget([ticket])
     assert not await redis.exists(*keys)
-
-
-async def test_waiting_take_has_the_next_ticket_that_is_put_and_none_that_another_took(
-    redis: Redis, settings: Settings
-) -> None:
-    queue = RunQueues(redis, settings.namespace).common
-    tickets = sorted(TaskMessage(uuid4(), 1).ticket for _ in range(3))  # Those of one moment go by their names.
-    waiting = [asyncio.create_task(queue.take_next(20.0), name=f"take {number}") for number in range(2)]
-    await queue.put(tickets)
-    assert {await each for each in waiting} == set(tickets[:2])
-    assert await queue.take_next(20.0) == tickets[2]
-    assert await queue.take_next(0.01) is None
-    assert await queue.missing(tickets) == tickets
-    await queue.renew(tickets)
-    assert await queue.missing(tickets) == []
