@@ -1,4 +1,4 @@
-"""`python -m tests.attacks.probe PORT`: asks `{ __typename }` every 25 ms over one connection until its input ends.
+"""`python -m tests.attacks.probe PORT PID`: asks `{ __typename }` every 25 ms over one connection until its input ends.
 
 Says when the first answer has come, and at the end prints a Findings as JSON. It is a process of its own, so that what
 an attacker's loop does can't delay it. PROBE_AUTHORIZATION is what it presents.
@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -18,18 +19,27 @@ HEADERS = {"content-type": "application/json", "authorization": os.environ.get("
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What the probe saw. `longest_s` is the longest time from one answer to the next, or to the end."""
+    """What the probe saw.
+
+    `longest_s` is the longest time from one answer to the next, or to the end, without that in which the gateway or the
+    probe could have run and other processes had the processors.
+    """
 
     answers: int
     longest_s: float
     wrong: list[str]
 
 
-def watch(port: int) -> Findings:
+def kept_waiting_s(*pids: int) -> float:
+    """Return for how long these processes' main threads have waited for a processor."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
+
+
+def watch(port: int, pid: int) -> Findings:
     """Ask until the end of the standard input."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     answers, longest, wrong = 0, 0.0, []
-    answered_at = time.monotonic()
+    answered_at, waited_s = time.monotonic(), kept_waiting_s(pid, os.getpid())
     while not select.select([sys.stdin], [], [], EVERY_S)[0]:
         try:
             connection.request("POST", "/graphql", BODY, HEADERS)
@@ -40,16 +50,16 @@ def watch(port: int) -> Findings:
         except (OSError, http.client.HTTPException) as exc:
             wrong.append(repr(exc))
             connection.close()
-        now = time.monotonic()
+        now, waits_s = time.monotonic(), kept_waiting_s(pid, os.getpid())
         answers += 1
         if answers == 1:
             sys.stdout.write("watching\n")
             sys.stdout.flush()
         else:
-            longest = max(longest, now - answered_at)
-        answered_at = now
+            longest = max(longest, now - answered_at - (waits_s - waited_s))
+        answered_at, waited_s = now, waits_s
     return Findings(answers, longest, wrong[:5])
 
 
 if __name__ == "__main__":
-    sys.stdout.write(msgspec.json.encode(watch(int(sys.argv[1]))).decode())
+    sys.stdout.write(msgspec.json.encode(watch(int(sys.argv[1]), int(sys.argv[2]))).decode())

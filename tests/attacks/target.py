@@ -85,7 +85,9 @@ async def attacked(target: Target, margin: int = MEMORY_MARGIN) -> AsyncIterator
     target.statuses.clear()
     memory, logged = target.memory, target.log.stat().st_size
     probe = subprocess.Popen(  # noqa: ASYNC220  # It takes a millisecond.
-        [sys.executable, "-m", "tests.attacks.probe", str(target.port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.attacks.probe", str(target.port), str(target.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     try:
         assert probe.stdout is not None
