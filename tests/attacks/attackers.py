@@ -67,9 +67,9 @@ class Raw:
         self.target.statuses.append(int(found[1]))
         return int(found[1])
 
-    async def read_close(self) -> int:
+    async def read_close(self, within_s: float = 30) -> int:
         """Read frames to the close frame; return its code. 1006 where the connection ends without one."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(within_s):
             try:
                 while True:
                     first, second = await self.reader.readexactly(2)
