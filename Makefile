@@ -21,7 +21,7 @@ help:
 	@echo "make bench-setup  build the fast MongoDB-protocol server into .venv (needs cargo, takes minutes); all runs then use it"
 	@echo "make bench   measure reading, following and tasks beside what one would use instead  (ARGS= names parts, --quick, --write for docs/performance.md)"
 	@echo "make micro   time the parts that requests, events and tasks are made of, each by itself  (ARGS= goes to pytest)"
-	@echo "make faults  break everything under load, print what was measured and, at full length, write docs/faults.md  (ARGS= names scenarios)"
+	@echo "make faults  break everything under load and print what was measured  (ARGS= names scenarios, --write docs/faults.md)"
 	@echo "make clusters  kill the master of a Redis with Sentinel, and each of three nodes of RabbitMQ, under load  (ARGS= goes to pytest)"
 	@echo "make attacks attack a gateway that has 3 GB of address space, at full length  (ARGS= goes to pytest)"
 	@echo "make fuzz    try EXAMPLES=$(EXAMPLES) random requests of each sort on a gateway  (ARGS= goes to pytest, as -k http)"
