@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -79,14 +79,13 @@ class Canceller:
             if task.status.is_terminal:
                 return task
             if task.status in UNCLAIMED:
-                transition = _transition(task, reason)
-                changed = await _change(transition.filter, transition.update)
+                changed = await _change(_transition(task, reason))
             elif task.cancel_requested_at is not None:
                 changed = task
             else:
-                changed = await _change(*_intent(task, reason))
+                changed = await _ask(task, reason)
             if changed is not None:
-                is_held = task.status in HELD
+                is_held = changed.status in HELD
                 await self._tell([] if is_held else [changed], [changed.id] if is_held else [])
                 return changed
         raise Conflict("id", "The task moved on each time this tried to cancel it; try again")
@@ -148,6 +147,13 @@ def _transition(task: Task, reason: str | None) -> Transition:
     return cancelled_unclaimed(task.id, task.epoch, by=BY, reason=task.cancel_reason if asked_before else reason)
 
 
+async def _change(transition: Transition) -> Task | None:
+    stored = await Task.get_pymongo_collection().find_one_and_update(
+        transition.filter, transition.update, return_document=ReturnDocument.AFTER
+    )
+    return None if stored is None else _task(stored)
+
+
 def _intent(task: Task, reason: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return filter and update. It binds whoever holds the task, so it asks for no epoch."""
     return (
@@ -156,14 +162,11 @@ def _intent(task: Task, reason: str | None) -> tuple[dict[str, Any], dict[str, A
     )
 
 
-async def _change(expected: Mapping[str, Any], update: Any) -> Task | None:
-    """Change a task and return it as it then is, None if the race was lost.
-
-    What this ended stays so, and of what it asked a worker to end, later news is as good. One command could do both,
-    but for that `secantusd-rs` reads the whole collection.
-    """
-    written = await Task.get_pymongo_collection().update_one(expected, update)
-    return await Task.get(expected["_id"]) if written.matched_count else None
+async def _ask(task: Task, reason: str | None) -> Task | None:
+    stored = await Task.get_pymongo_collection().find_one_and_update(
+        *_intent(task, reason), return_document=ReturnDocument.AFTER
+    )
+    return None if stored is None else _task(stored)
 
 
 async def _read(query: Mapping[str, Any]) -> list[Task]:

@@ -1,7 +1,6 @@
 """Making, changing and removing items."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 from pymongo import ReturnDocument
@@ -120,7 +119,11 @@ class ItemMutation:
         changes = input.changes()
         if not changes:
             return await find_item(info, id)
-        changed = await _update(parse_id(id), {**changes, "updated_at": utc_now()})
+        changed = await documents.Item.get_pymongo_collection().find_one_and_update(
+            {"_id": parse_id(id)},
+            {"$set": {**changes, "updated_at": utc_now()}},
+            return_document=ReturnDocument.AFTER,
+        )
         if changed is None:
             raise NotFound("item", id)
         return ItemView(changed)
@@ -131,19 +134,3 @@ class ItemMutation:
         if not deleted.deleted_count:
             raise NotFound("item", id)
         return strawberry.ID(str(parse_id(id)))
-
-
-async def _update(ident: UUID, changes: dict[str, Any]) -> dict[str, Any] | None:
-    """Change an item and return what that left, None if there is no such item.
-
-    The one command that does both comes only after another change was faster: `secantusd-rs` reads the whole
-    collection for it.
-    """
-    items = documents.Item.get_pymongo_collection()
-    stored = await items.find_one({"_id": ident})
-    if stored is None:
-        return None
-    unchanged = {"_id": ident, "updated_at": stored.get("updated_at")}
-    if (await items.update_one(unchanged, {"$set": changes})).matched_count:
-        return {**stored, **changes}
-    return await items.find_one_and_update({"_id": ident}, {"$set": changes}, return_document=ReturnDocument.AFTER)
