@@ -1,5 +1,6 @@
 """Items through the schema, on a real database."""
 
+import asyncio
 import random
 from datetime import timedelta
 from typing import Any
@@ -226,6 +227,16 @@ async def test_an_item_can_be_made_read_changed_and_removed(gateway: Gateway) ->
     assert (await gateway.ask(UPDATE, id=made["id"], input={"name": "x"})).code == "NOT_FOUND"
     assert (await gateway.ask(UPDATE, id=made["id"], input={})).code == "NOT_FOUND"
     assert (await gateway.ask("query ($id: ID!) { item(id: $id) { id } }", id=made["id"])).code == "NOT_FOUND"
+
+
+async def test_of_two_changes_at_once_each_is_answered_with_what_it_left(gateway: Gateway) -> None:
+    made = (await gateway.get(CREATE, input={"name": "0", "description": "0"}))["createItem"]
+    for number in map(str, range(1, 31)):
+        inputs = ({"name": number}, {"description": number})
+        answers = await asyncio.gather(*(gateway.get(UPDATE, id=made["id"], input=given) for given in inputs))
+        one, other = ((answer["updateItem"]["name"], answer["updateItem"]["description"]) for answer in answers)
+        before = str(int(number) - 1)
+        assert (one, other) in [((number, before), (number, number)), ((number, number), (before, number))]
 
 
 @pytest.mark.parametrize(
