@@ -52,15 +52,16 @@ DOCUMENTS: dict[str, Any] = {
 @pytest.mark.parametrize("name", DOCUMENTS)
 async def test_document_stalls_nobody(target: Target, name: str) -> None:
     async with attacked(target):
-        answers = await post(target, {"query": DOCUMENTS[name]}, times=TIMES)
-        assert "INTERNAL" not in codes(answers)
+        await post(target, {"query": DOCUMENTS[name]}, times=TIMES)
+        assert set(target.statuses) == {400}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 async def test_documents_that_are_all_different_stall_nobody(target: Target, name: str) -> None:
     async with attacked(target):
         bodies = [orjson.dumps({"query": f"{DOCUMENTS[name]} #{number}"}) for number in range(TIMES)]
-        assert "INTERNAL" not in codes(await post_all(target, bodies))
+        await post_all(target, bodies)
+        assert set(target.statuses) == {400}
 
 
 VARIABLES: dict[str, bytes] = {
@@ -81,8 +82,8 @@ VARIABLES: dict[str, bytes] = {
 @pytest.mark.parametrize("name", VARIABLES)
 async def test_body_stalls_nobody(target: Target, name: str) -> None:
     async with attacked(target):
-        answers = await post(target, VARIABLES[name], times=TIMES)
-        assert "INTERNAL" not in codes(answers)
+        await post(target, VARIABLES[name], times=TIMES)
+        assert set(target.statuses) == {400}
 
 
 async def test_value_of_many_nodes_for_an_operation_stalls_nobody(target: Target) -> None:
