@@ -54,7 +54,7 @@ class OperationContext:
     cursor: Cursor | None = None
     """Where a subscription is: the id of the event whose answer is being made, None before the first."""
     large_bytes: int = 0
-    """Of values that may be large, read to answer with: for a subscription's current event."""
+    """Of values that may be large, read for the answer; of a subscription, for its current event."""
 
     @property
     def owner(self) -> str:

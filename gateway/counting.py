@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 Family = type[CounterMetricFamily] | type[GaugeMetricFamily]
 Label = str | int
 Numbers = defaultdict[Label | tuple[Label, ...], int]
-"""By the value of a metric's label, or the values of its labels in their order."""
+"""By the value of a metric's only label, or the values of all its labels in their order."""
 
 
 def numbers(

@@ -1,4 +1,7 @@
-"""The edge's numbers for Prometheus, in the process's own registry."""
+"""The edge's numbers for Prometheus, in the process's own registry.
+
+What is counted with every request is a dictionary (`..._by`); the rest are prometheus_client's own.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily

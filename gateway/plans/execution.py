@@ -79,7 +79,8 @@ class Execution:
         data: dict[str, Any] = {}
         outcomes: Outcomes = {}
         infos = Infos(self)
-        for together in [[root] for root in roots] if self.plan.one_by_one else [roots]:
+        turns = [[root] for root in roots] if self.plan.one_by_one else [roots]
+        for together in turns:
             asked = self._ask(together, outcomes) if len(together) > 1 else self._ask_one(together[0], outcomes)
             if not await asked:
                 return await self._execute(_answering(outcomes))

@@ -21,8 +21,8 @@ HEADERS = {"content-type": "application/json", "authorization": os.environ.get("
 class Findings(msgspec.Struct, frozen=True):
     """What the probe saw.
 
-    `longest_s` is the longest time from one answer to the next, or to the end, without that in which the gateway or the
-    probe could have run and other processes had the processors.
+    `longest_s` is the longest time from one answer to the next, or to the end, without that in which the main thread of
+    the gateway or of the probe could have run and had no processor; where both waited at once, that counts twice.
     """
 
     answers: int
@@ -31,8 +31,9 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 def kept_waiting_s(*pids: int) -> float:
-    """Return for how long these processes' main threads have waited for a processor."""
-    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) for pid in pids) / 1e9
+    """Return for how long these processes' main threads have waited for a processor; 0 where no system tells it."""
+    told = [path for pid in pids if (path := Path(f"/proc/{pid}/schedstat")).exists()]
+    return sum(int(path.read_text().split()[1]) for path in told) / 1e9
 
 
 def watch(port: int, pid: int) -> Findings:

@@ -226,6 +226,7 @@ async def test_what_a_failed_operation_has_read_is_let_go_without_a_collection(t
             assert outcome.errors
             del outcome
         await asyncio.sleep(0)
+        assert READ
         assert [read() for read in READ if read() is not None] == []
     finally:
         gc.enable()
