@@ -77,7 +77,7 @@ class PlannedExecutor(StrawberryGraphQLCoreExecutionContext):
     def handle_field_error(
         self, raw_error: Exception, return_type: GraphQLOutputType, field_details_list: FieldDetailsList, path: Path
     ) -> None:
-        """Put an error in its place. One that is meant for the client loses its frames here: not each reaches `mask`."""
+        """Put an error in its place. One that is meant for the client loses its frames: not all reach `mask`."""
         if isinstance(raw_error, HeadwayError):
             release(raw_error)
         super().handle_field_error(raw_error, return_type, field_details_list, path)

@@ -88,6 +88,31 @@ async def test_intent_stands_while_redis_is_away(gateway: Gateway, store: Store,
     assert (await stored(waiting)).status is TaskStatus.CANCELLED
 
 
+async def test_cancel_is_answered_while_redis_says_nothing(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancel, "TELL_WAIT_S", 0.25)
+    task = await store()
+    assert await claim(task)
+    heard = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        heard.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    silent = Redis(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    cut_off = Canceller(silent, EventStreams(silent, settings.namespace), settings.namespace)
+    async with asyncio.timeout(10):
+        await cut_off.cancel(task.id, "anyway", visible={"owner": "local"})
+    assert heard.is_set()
+    assert (await stored(task)).cancel_reason == "anyway"
+    await silent.aclose()
+    server.close()
+
+
 async def test_unknown_foreign_and_malformed_ids_are_refused(gateway: Gateway, store: Store) -> None:
     task = await store()
     assert (await gateway.ask(CANCEL, id=str(uuid4()))).code == "NOT_FOUND"
