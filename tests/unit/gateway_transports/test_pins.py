@@ -88,6 +88,7 @@ async def test_state_of_uvicorns_http_connection_that_ours_looks_at_is_there(con
     connection = HTTPConnection(config, ServerState(), {}, asyncio.get_running_loop())
     assert {vars(connection)[name] for name in ("cycle", "flow", "transport")} == {None}
     assert isinstance(connection.connections, set)
+    assert isinstance(connection.tasks, set)
     assert isinstance(connection.pipeline, deque)
     assert list(inspect.signature(HttpToolsProtocol._start_asgi_task).parameters) == ["self", "cycle", "app"]
     for method in ("data_received", "connection_lost"):
